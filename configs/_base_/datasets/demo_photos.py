@@ -1,0 +1,50 @@
+# Photographs that scikit-image ships, decoded once; pictures of 128x128 with holes of 48 to 64.
+_bbox = dict(
+    type='LoadMask',
+    mask_mode='bbox',
+    mask_config=dict(max_bbox_shape=(64, 64), max_bbox_delta=16, min_margin=10),
+)
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=1,
+    persistent_workers=True,
+    drop_last=True,
+    collate_fn=dict(type='default_collate'),
+    sampler=dict(type='DrawSampler'),
+    dataset=dict(
+        type='DemoPhotos',
+        split='train',
+        pipeline=[
+            dict(type='Resize', scale=256),
+            dict(type='RandomCrop', crop_size=(192, 192)),
+            dict(type='Resize', scale=(128, 128)),
+            dict(type='Flip', flip_ratio=0.5, direction='horizontal'),
+            dict(type='Flip', flip_ratio=0.5, direction='vertical'),
+            _bbox,
+            dict(type='PackInputs'),
+        ],
+    ),
+)
+val_dataloader = dict(
+    batch_size=8,
+    num_workers=0,
+    collate_fn=dict(type='default_collate'),
+    sampler=dict(type='EvaluationSampler'),
+    dataset=dict(
+        type='DemoPhotos',
+        split='val',
+        repeats=8,
+        test_mode=True,
+        pipeline=[
+            dict(type='Resize', scale=256),
+            dict(type='RandomCrop', crop_size=(192, 192)),
+            dict(type='Resize', scale=(128, 128)),
+            _bbox,
+            dict(type='PackInputs'),
+        ],
+    ),
+)
+test_dataloader = val_dataloader
+# Two simple fills are scored on the same holes.
+val_evaluator = dict(type='InpaintingMetrics', baselines=['mean', 'telea'])
+test_evaluator = val_evaluator

@@ -1,0 +1,56 @@
+# Places365-Standard with the official lists; `data_root` may be a link:
+#   data/places365/places365_train_standard.txt   /a/airfield/00000001.jpg 0
+#   data/places365/data_large/a/airfield/00000001.jpg
+#   data/places365/places365_val.txt              Places365_val_00000001.jpg 165
+#   data/places365/val_large/Places365_val_00000001.jpg
+_bbox = dict(
+    type='LoadMask',
+    mask_mode='bbox',
+    mask_config=dict(max_bbox_shape=(128, 128), max_bbox_delta=20, min_margin=20),
+)
+train_dataloader = dict(
+    batch_size=12,
+    num_workers=4,
+    persistent_workers=True,
+    drop_last=True,
+    collate_fn=dict(type='default_collate'),
+    sampler=dict(type='DrawSampler'),
+    dataset=dict(
+        type='ImageDataset',
+        data_root='data/places365',
+        ann_file='places365_train_standard.txt',
+        data_prefix=dict(img='data_large'),
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='RandomCrop', crop_size=(384, 384)),
+            dict(type='Resize', scale=(256, 256)),
+            dict(type='Flip', flip_ratio=0.5, direction='horizontal'),
+            _bbox,
+            dict(type='PackInputs'),
+        ],
+    ),
+)
+val_dataloader = dict(
+    batch_size=8,
+    num_workers=4,
+    persistent_workers=True,
+    collate_fn=dict(type='default_collate'),
+    sampler=dict(type='EvaluationSampler'),
+    dataset=dict(
+        type='ImageDataset',
+        data_root='data/places365',
+        ann_file='places365_val.txt',
+        data_prefix=dict(img='val_large'),
+        test_mode=True,
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='RandomCrop', crop_size=(384, 384)),
+            dict(type='Resize', scale=(256, 256)),
+            _bbox,
+            dict(type='PackInputs'),
+        ],
+    ),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='InpaintingMetrics')
+test_evaluator = val_evaluator

@@ -1,0 +1,38 @@
+"""File to sample."""
+
+from .demo_photos import DemoPhotos
+from .image_dataset import ImageDataset, read_list
+from .masks import bbox2mask, binarize, free_form_mask, irregular_mask, mask2bbox, random_bbox
+from .samplers import DrawSampler, EvaluationSampler
+from .transforms import (
+    CenterCrop,
+    Flip,
+    LoadImageFromFile,
+    LoadMask,
+    PackInputs,
+    RandomCrop,
+    Resize,
+    read_image,
+)
+
+__all__ = [
+    'CenterCrop',
+    'DemoPhotos',
+    'DrawSampler',
+    'EvaluationSampler',
+    'Flip',
+    'ImageDataset',
+    'LoadImageFromFile',
+    'LoadMask',
+    'PackInputs',
+    'RandomCrop',
+    'Resize',
+    'bbox2mask',
+    'binarize',
+    'free_form_mask',
+    'irregular_mask',
+    'mask2bbox',
+    'random_bbox',
+    'read_image',
+    'read_list',
+]

@@ -1,0 +1,93 @@
+"""A set of pictures: a folder, or what a list file names."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+
+from mmedit_gl.errors import ImageError, UserError
+from mmedit_gl.registry import DATASETS, TRANSFORMS
+
+SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
+MAX_ATTEMPTS = 20
+
+
+def read_list(path: str | Path) -> list[str]:
+    """Relative paths of a list file, one on a line.
+
+    A leading slash and a trailing integer label, as in the lists of Places365, are dropped. Raises
+    `UserError` if the file is missing or empty.
+    """
+    try:
+        lines = Path(path).read_text(encoding='utf-8').splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f'cannot read the list file {path} ({error}): expected text with one relative path a '
+            'line; README.md says how the data is prepared'
+        ) from None
+    names = []
+    for line in filter(None, map(str.strip, lines)):
+        name, _, label = line.rpartition(' ')
+        names.append((name if name and label.isdigit() else line).strip().lstrip('/'))
+    if not names:
+        raise UserError(f'the list file {path} is empty: expected one relative path a line')
+    return names
+
+
+@DATASETS.register_module()
+class ImageDataset(BaseDataset):
+    """Pictures below `data_root / data_prefix['img']`, sorted, or those that `ann_file` lists.
+
+    An item is asked for by its index, or by `(index, seed)`, where the seed fixes every random
+    choice of the pipeline; an index alone has the seed `(0, index)`. In training a picture that
+    cannot be used is replaced by another, and `skipped` in the sample says why, one line each; with
+    `test_mode` it is an `ImageError`. Raises `UserError` if there is no picture.
+    """
+
+    def __init__(
+        self,
+        pipeline: list[dict],
+        data_root: str = '',
+        data_prefix: dict | None = None,
+        ann_file: str = '',
+        test_mode: bool = False,
+    ):
+        super().__init__(
+            ann_file=ann_file,
+            data_root=data_root,
+            data_prefix=data_prefix or dict(img=''),
+            pipeline=[TRANSFORMS.build(step) for step in pipeline],
+            test_mode=test_mode,
+        )
+
+    def load_data_list(self) -> list[dict]:
+        folder = Path(self.data_prefix['img'])
+        if not folder.is_dir():
+            raise UserError(
+                f'no folder {folder}: the pictures are expected there; README.md says how the data '
+                'is prepared, and data_root in the configuration names another place'
+            )
+        if self.ann_file:
+            paths = [folder / name for name in read_list(self.ann_file)]
+        else:
+            found = (Path(root, file) for root, _, files in os.walk(folder) for file in files)
+            paths = sorted(path for path in found if path.suffix.lower() in SUFFIXES)
+        if not paths:
+            raise UserError(f'no pictures in {folder}: expected files named {", ".join(SUFFIXES)}')
+        return [dict(img_path=str(path)) for path in paths]
+
+    def __getitem__(self, item: int | tuple[int, tuple[int, int]]) -> dict:
+        index, seed = item if isinstance(item, tuple) else (item, (0, item))
+        rng = np.random.default_rng(seed)
+        skipped = []
+        while len(skipped) < MAX_ATTEMPTS:
+            try:
+                sample = self.pipeline({**self.get_data_info(index), 'rng': rng})
+                return {**sample, 'skipped': '\n'.join(skipped)}
+            except ImageError as error:
+                if self.test_mode:
+                    raise
+                skipped.append(str(error))
+                index = int(rng.integers(len(self)))
+        raise UserError(f'{MAX_ATTEMPTS} pictures in a row cannot be used; the last: {skipped[-1]}')

@@ -1,0 +1,224 @@
+"""One picture's way from its file to a sample, each step a callable on a dict.
+
+Steps that draw take their numbers from `results['rng']`, which the data set seeds.
+"""
+
+import inspect
+from pathlib import Path
+
+import cv2
+import mmengine.fileio
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+
+from mmedit_gl.datasets.image_dataset import read_list
+from mmedit_gl.datasets.masks import (
+    bbox2mask,
+    binarize,
+    free_form_mask,
+    irregular_mask,
+    mask2bbox,
+    random_bbox,
+)
+from mmedit_gl.errors import ImageError, UserError
+from mmedit_gl.registry import TRANSFORMS
+
+
+def read_image(path: str, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
+    """An image file as uint8 BGR `(H, W, 3)`, or `(H, W)` with `cv2.IMREAD_GRAYSCALE`.
+
+    Raises `ImageError` if it cannot be read to its end.
+    """
+    try:
+        content = mmengine.fileio.get(path)
+    except OSError as error:
+        raise ImageError(f'cannot read {path}: {error.strerror}') from None
+    img = cv2.imdecode(np.frombuffer(content, np.uint8), flag) if content else None
+    if img is None:
+        raise ImageError(f'cannot read {path}: not an image, or a truncated one')
+    return img
+
+
+@TRANSFORMS.register_module()
+class LoadImageFromFile(BaseTransform):
+    """`img_path` to `gt_img`, uint8 BGR `(H, W, 3)`."""
+
+    def transform(self, results: dict) -> dict:
+        results['gt_img'] = read_image(results['img_path'])
+        return results
+
+
+class _Crop(BaseTransform):
+    def __init__(self, crop_size: tuple[int, int]):
+        self.crop_size = tuple(crop_size)
+
+    def transform(self, results: dict) -> dict:
+        img = results['gt_img']
+        room = [size - side for size, side in zip(img.shape, self.crop_size)]
+        if min(room) < 0:
+            raise ImageError(
+                f'{results["img_path"]} has {img.shape[0]}x{img.shape[1]} pixels, too few for a '
+                f'crop of {self.crop_size[0]}x{self.crop_size[1]}: put a Resize before the crop, '
+                'or crop less'
+            )
+        top, left = self.corner(results, room)
+        height, width = self.crop_size
+        results['gt_img'] = img[top : top + height, left : left + width]
+        return results
+
+
+@TRANSFORMS.register_module()
+class RandomCrop(_Crop):
+    """A crop of `crop_size`, (height, width) in pixels, anywhere in the picture."""
+
+    def corner(self, results: dict, room: list[int]) -> list[int]:
+        return [int(results['rng'].integers(r + 1)) for r in room]
+
+
+@TRANSFORMS.register_module()
+class CenterCrop(_Crop):
+    """The crop of `crop_size`, (height, width) in pixels, in the middle."""
+
+    def corner(self, results: dict, room: list[int]) -> list[int]:
+        return [r // 2 for r in room]
+
+
+@TRANSFORMS.register_module()
+class Resize(BaseTransform):
+    """To `scale`, (width, height) in pixels, or with an int, to that length of the shorter edge."""
+
+    def __init__(self, scale: int | tuple[int, int]):
+        self.scale = scale
+
+    def transform(self, results: dict) -> dict:
+        img, size = results['gt_img'], self.scale
+        if isinstance(size, int):
+            height, width = img.shape[:2]
+            ratio = size / min(height, width)
+            size = (round(width * ratio), round(height * ratio))
+        results['gt_img'] = cv2.resize(img, size, interpolation=cv2.INTER_LINEAR)
+        return results
+
+
+@TRANSFORMS.register_module()
+class Flip(BaseTransform):
+    """Mirrors with probability `flip_ratio`, 'horizontal' (left-right) or 'vertical'."""
+
+    def __init__(self, flip_ratio: float = 0.5, direction: str = 'horizontal'):
+        if direction not in ('horizontal', 'vertical'):
+            raise UserError(
+                f"Flip: expected direction 'horizontal' or 'vertical', got {direction!r}"
+            )
+        self.flip_ratio = flip_ratio
+        self.axis = 1 if direction == 'horizontal' else 0
+
+    def transform(self, results: dict) -> dict:
+        if results['rng'].random() < self.flip_ratio:
+            results['gt_img'] = np.flip(results['gt_img'], self.axis)
+        return results
+
+
+@TRANSFORMS.register_module()
+class LoadMask(BaseTransform):
+    """Draws or reads `mask`, uint8 `(H, W)`, 1 in the hole, of the size of `gt_img`.
+
+    `mask_mode` is one of
+
+    - `'bbox'`, `'irregular'`, `'ff'`: a random box, irregular strokes or free-form brush strokes;
+      `mask_config` are the arguments of `random_bbox`, `irregular_mask` or `free_form_mask`;
+    - `'file'`: each picture's own mask, a PNG file of the same stem in
+      `mask_config=dict(mask_dir=...)`;
+    - `'set'`: a random one of those that `mask_config=dict(mask_list_file=..., prefix=...)` lists.
+
+    Also gives `mask_bbox`, the hole's tight box (top, left, height, width). Raises `UserError` for
+    an empty mask and for one of another size than the picture.
+    """
+
+    def __init__(self, mask_mode: str, mask_config: dict | None = None):
+        sources = dict(
+            bbox=_draw_bbox,
+            irregular=irregular_mask,
+            ff=free_form_mask,
+            file=_MaskOfImage,
+            set=_MaskOfSet,
+        )
+        if mask_mode not in sources:
+            raise UserError(f'LoadMask: expected mask_mode in {list(sources)}, got {mask_mode!r}')
+        source, config = sources[mask_mode], mask_config or {}
+        try:
+            if isinstance(source, type):
+                self.source = source(**config)
+            else:
+                inspect.signature(source).bind(None, None, **config)
+                self.source = lambda results: source(
+                    results['rng'], results['gt_img'].shape[:2], **config
+                )
+        except TypeError as error:
+            raise UserError(f'LoadMask: mask_config of mode {mask_mode!r}: {error}') from None
+
+    def transform(self, results: dict) -> dict:
+        mask, img = self.source(results), results['gt_img']
+        if mask.shape != img.shape[:2]:
+            raise UserError(
+                f'the mask for {results["img_path"]} has {mask.shape[0]}x{mask.shape[1]} pixels, '
+                f'the picture {img.shape[0]}x{img.shape[1]} where LoadMask stands in the pipeline: '
+                'give masks of that size'
+            )
+        results['mask'] = mask
+        results['mask_bbox'] = mask2bbox(mask)
+        return results
+
+
+def _draw_bbox(
+    rng: np.random.Generator,
+    img_shape: tuple[int, int],
+    max_bbox_shape: tuple[int, int],
+    max_bbox_delta: int = 0,
+    min_margin: int = 0,
+) -> np.ndarray:
+    bbox = random_bbox(rng, img_shape, max_bbox_shape, max_bbox_delta, min_margin)
+    return bbox2mask(img_shape, bbox)
+
+
+class _MaskOfImage:
+    def __init__(self, mask_dir: str):
+        self.mask_dir = Path(mask_dir)
+
+    def __call__(self, results: dict) -> np.ndarray:
+        return _read_mask(self.mask_dir / f'{Path(results["img_path"]).stem}.png')
+
+
+class _MaskOfSet:
+    def __init__(self, mask_list_file: str, prefix: str = ''):
+        self.paths = [Path(prefix) / line for line in read_list(mask_list_file)]
+
+    def __call__(self, results: dict) -> np.ndarray:
+        return _read_mask(self.paths[results['rng'].integers(len(self.paths))])
+
+
+def _read_mask(path: Path) -> np.ndarray:
+    try:
+        return binarize(read_image(str(path), cv2.IMREAD_GRAYSCALE))
+    except ImageError as error:
+        # A missing mask is not one bad picture among millions: the set is incomplete.
+        raise UserError(str(error)) from None
+
+
+@TRANSFORMS.register_module()
+class PackInputs(BaseTransform):
+    """The sample that the model takes: tensors, and where the picture came from.
+
+    `gt_img` uint8 `(3, H, W)`, `mask` uint8 `(1, H, W)`, `mask_bbox` int64 `(4,)`, `img_path`.
+    """
+
+    def transform(self, results: dict) -> dict:
+        if results['mask'].shape != results['gt_img'].shape[:2]:
+            raise UserError('LoadMask must be the last step before PackInputs in the pipeline')
+        gt_img = np.ascontiguousarray(results['gt_img'].transpose(2, 0, 1))
+        return dict(
+            gt_img=torch.from_numpy(gt_img),
+            mask=torch.from_numpy(results['mask'][None]),
+            mask_bbox=torch.tensor(results['mask_bbox']),
+            img_path=results['img_path'],
+        )

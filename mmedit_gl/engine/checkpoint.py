@@ -1,0 +1,112 @@
+"""Checkpoints of 2020 and of today, read as the untrusted files they are."""
+
+import hashlib
+import pickle
+import re
+from pathlib import Path
+from urllib.parse import urlparse
+
+import torch
+from torch import Tensor, nn
+
+from mmedit_gl.engine.mmengine_fixes import allow_message_hub
+from mmedit_gl.errors import UserError
+
+
+def read_checkpoint(source: str | Path, map_location: str | torch.device = 'cpu') -> dict:
+    """The content of a checkpoint, by its path or URL, with the weights under `state_dict`.
+
+    Nothing in the file is ever executed (`weights_only`). A URL is downloaded once, to torch's hub
+    folder. Where the file name ends in 8 hex digits, the file's SHA-256 must begin with them.
+    Raises `UserError` for a file that is missing, truncated, changed, no checkpoint, or would run
+    code.
+    """
+    path = _download(source) if str(source).startswith(('http://', 'https://')) else Path(source)
+    if not path.is_file():
+        raise UserError(f'no checkpoint {path}: expected a file, or a URL beginning with https://')
+    _check_hash(path)
+    try:
+        with allow_message_hub():
+            checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        if name := re.search(r'GLOBAL (\S+)|ask for (\S+)', str(error)):
+            raise UserError(
+                f'the checkpoint {path} is refused: loading it would run code of the file '
+                f'({name[1] or name[2]}); expected tensors and plain values only'
+            ) from None
+        raise _broken(path) from None
+    except (RuntimeError, ValueError, EOFError, OSError, KeyError, AttributeError, TypeError):
+        raise _broken(path) from None
+    if isinstance(checkpoint, dict) and isinstance(checkpoint.get('state_dict'), dict):
+        return checkpoint
+    if isinstance(checkpoint, dict) and checkpoint and _all_tensors(checkpoint):
+        return dict(state_dict=checkpoint)
+    raise UserError(f'{path} holds no weights: expected a dict with a state_dict')
+
+
+def load_weights(model: nn.Module, state_dict: dict[str, Tensor], source: str | Path) -> None:
+    """Put a checkpoint's weights into a `GLInpaintor`.
+
+    The generator's names must match exactly, the discriminators' where both sides have them. Raises
+    `UserError` naming the first that differ, in name or shape, and then changes nothing.
+    """
+    own = model.state_dict()
+    given = state_dict
+    if _of(own, 'disc.') and not _of(given, 'disc.'):
+        own = _of(own, 'generator.')
+    elif not _of(own, 'disc.'):
+        given = {name: value for name, value in given.items() if not name.startswith('disc.')}
+    if not _all_tensors(given):
+        raise UserError(f'{source} holds no weights: expected tensors in its state_dict')
+    differences = [f'{name} is missing' for name in own if name not in given]
+    differences += [f'{name} is unexpected' for name in given if name not in own]
+    differences += [
+        f'{name} has the shape {tuple(given[name].shape)} and not {tuple(own[name].shape)}'
+        for name in own
+        if name in given and given[name].shape != own[name].shape
+    ]
+    if differences:
+        raise UserError(
+            f'{source} is of another architecture than the configuration: '
+            f'{"; ".join(differences[:3])}; {len(differences)} differences in all'
+        )
+    model.load_state_dict(given, strict=False)
+
+
+def _of(state_dict: dict, prefix: str) -> dict:
+    return {name: value for name, value in state_dict.items() if name.startswith(prefix)}
+
+
+def _all_tensors(state_dict: dict) -> bool:
+    return all(isinstance(value, Tensor) for value in state_dict.values())
+
+
+def _broken(path: Path) -> UserError:
+    return UserError(
+        f'cannot read the checkpoint {path}: it is truncated, or not a file of torch.save'
+    )
+
+
+def _download(url: str) -> Path:
+    path = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(url).path).name
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(path))
+        except OSError as error:
+            raise UserError(f'cannot download {url}: {error}') from None
+    return path
+
+
+def _check_hash(path: Path) -> None:
+    if not (expected := re.search(r'-([0-9a-f]{8})$', path.stem)):
+        return
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    if not digest.hexdigest().startswith(expected[1]):
+        raise UserError(
+            f'{path} is damaged or not what its name says: expected a SHA-256 that begins with '
+            f'{expected[1]}, got {digest.hexdigest()[:8]}; download it again'
+        )

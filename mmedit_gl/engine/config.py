@@ -1,0 +1,59 @@
+"""Configuration files, refused where they say what nobody reads."""
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from mmengine import Config
+
+from mmedit_gl.errors import UserError
+
+KEYS = {
+    'custom_hooks',
+    'default_hooks',
+    'default_scope',
+    'env_cfg',
+    'launcher',
+    'load_from',
+    'log_level',
+    'log_processor',
+    'model',
+    'optim_wrapper',
+    'param_scheduler',
+    'randomness',
+    'resume',
+    'sync_bn',
+    'test_cfg',
+    'test_dataloader',
+    'test_evaluator',
+    'train_cfg',
+    'train_dataloader',
+    'val_cfg',
+    'val_dataloader',
+    'val_evaluator',
+    'vis_backends',
+    'visualizer',
+    'work_dir',
+}
+
+
+def load_config(path: str | Path, options: dict | None = None) -> Config:
+    """A configuration file with `options`, dotted keys and their values, put over it.
+
+    Raises `UserError` for a file that cannot be read and for top-level keys without an effect;
+    those that begin with an underscore are the file's own.
+    """
+    if not Path(path).is_file():
+        raise UserError(
+            f'no configuration {path}: expected a Python file, as in configs/inpainting'
+        )
+    try:
+        cfg = Config.fromfile(path)
+        cfg.merge_from_dict(options or {})
+    except Exception as error:
+        raise UserError(f'cannot read the configuration {path}: {error}') from error
+    for key in cfg:
+        if key not in KEYS and not key.startswith('_'):
+            close = get_close_matches(key, KEYS, n=1)
+            hint = f'did you mean {close[0]!r}?' if close else f'expected one of {sorted(KEYS)}'
+            raise UserError(f'unknown configuration key {key!r}: {hint}')
+    return cfg

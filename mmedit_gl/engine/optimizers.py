@@ -1,0 +1,52 @@
+"""One optimizer for each network, in full or mixed precision."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper, OptimWrapperDict
+from torch import nn
+
+from mmedit_gl.errors import UserError
+from mmedit_gl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class MultiOptimWrapperConstructor:
+    """Builds `optim_wrapper=dict(generator=dict(...), disc=dict(...))`.
+
+    Each entry is the configuration of an optimizer wrapper for the model's network of that name;
+    None leaves it out. Raises `UserError` for a name that the model does not have.
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None):
+        self.optim_wrapper_cfg = optim_wrapper_cfg
+        self.paramwise_cfg = paramwise_cfg
+
+    def __call__(self, model: nn.Module) -> OptimWrapperDict:
+        wrappers = {}
+        for name, cfg in self.optim_wrapper_cfg.items():
+            if cfg is None:
+                continue
+            if getattr(model, name, None) is None:
+                raise UserError(
+                    f'optim_wrapper names {name!r}, which the model does not have: set '
+                    f'optim_wrapper.{name}=None, or give the model a network of that name'
+                )
+            build = DefaultOptimWrapperConstructor(cfg, self.paramwise_cfg)
+            wrappers[name] = build(getattr(model, name))
+        return OptimWrapperDict(**wrappers)
+
+
+@OPTIM_WRAPPERS.register_module()
+class AmpOptimWrapper(OptimWrapper):
+    """Forward passes in bfloat16, on a CPU too; its range is that of float32: no loss scaling.
+
+    mmengine's wrapper of this name refuses a CPU. Goes with `test_amp_trains_on_cpu`.
+    """
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        device = next(model.parameters()).device.type
+        with super().optim_context(model), torch.autocast(device, torch.bfloat16):
+            yield

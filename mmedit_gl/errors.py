@@ -1,0 +1,37 @@
+"""What goes wrong on the user's side, said in one sentence."""
+
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class UserError(ValueError):
+    """A mistake its user can mend: what, what was expected, what came, the remedy."""
+
+
+class ImageError(UserError):
+    """One image or mask that cannot be used; training goes on without it."""
+
+
+@contextmanager
+def one_sentence_errors() -> Iterator[None]:
+    """End a command with exit status 2 and one sentence on stderr for a `UserError`.
+
+    A name or argument that a registry refuses counts as one too; every other exception
+    is a defect of the program and keeps its traceback.
+    """
+    try:
+        yield
+    except UserError as error:
+        # A data loader's worker hands on its whole traceback as the message.
+        message = re.split(r'^mmedit_gl\.errors\.\w+: ', str(error), flags=re.MULTILINE)[-1]
+    except (KeyError, TypeError) as error:
+        if not traceback.extract_tb(error.__traceback__)[-1].name.startswith('build_'):
+            raise
+        message = str(error.args[0])
+    else:
+        return
+    print(f'error: {message.strip()}', file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,27 @@
+"""Sample to losses, or to a completion."""
+
+from .discriminators import GLDiscs, MultiLayerDiscriminator
+from .generator import GLDecoder, GLDilationNeck, GLEncoder, GLEncoderDecoder
+from .inpaintor import GLInpaintor, Phase
+from .local_window import crop, local_windows
+from .losses import GANLoss, L1Loss, MSELoss
+from .preprocessor import GLPreprocessor, to_float, to_uint8
+
+__all__ = [
+    'GANLoss',
+    'GLDecoder',
+    'GLDilationNeck',
+    'GLDiscs',
+    'GLEncoder',
+    'GLEncoderDecoder',
+    'GLInpaintor',
+    'GLPreprocessor',
+    'L1Loss',
+    'MSELoss',
+    'MultiLayerDiscriminator',
+    'Phase',
+    'crop',
+    'local_windows',
+    'to_float',
+    'to_uint8',
+]

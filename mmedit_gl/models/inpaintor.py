@@ -1,0 +1,169 @@
+"""The model: generator, discriminators and the three phases that train them."""
+
+from enum import Enum
+
+import torch
+from mmengine.logging import MessageHub
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from torch import Tensor, nn
+
+from mmedit_gl.errors import UserError
+from mmedit_gl.models.local_window import crop, local_windows
+from mmedit_gl.models.preprocessor import to_uint8
+from mmedit_gl.registry import MODELS
+
+
+class Phase(Enum):
+    """What an iteration trains (Iizuka et al. 2017, algorithm 1)."""
+
+    GENERATOR = 'generator'
+    DISCRIMINATOR = 'discriminator'
+    JOINT = 'joint'
+
+
+@MODELS.register_module()
+class GLInpaintor(BaseModel):
+    """Globally and locally consistent image completion.
+
+    `train_cfg` has `iter_tc` and `iter_td`: iterations [0, iter_tc) train the generator,
+    [iter_tc, iter_td) the discriminators, all later ones both; and `local_size`, (height, width) of
+    the local discriminator's window in pixels. Without `disc` only the first phase can be trained.
+    Raises `UserError` where these do not fit together.
+    """
+
+    def __init__(
+        self,
+        data_preprocessor: dict,
+        encdec: dict,
+        disc: dict | None = None,
+        loss_l1_hole: dict | None = None,
+        loss_gan: dict | None = None,
+        train_cfg: dict | None = None,
+    ):
+        super().__init__(MODELS.build(data_preprocessor))
+        self.generator = MODELS.build(encdec)
+        self.disc = disc and MODELS.build(disc)
+        self.loss_l1_hole = loss_l1_hole and MODELS.build(loss_l1_hole)
+        self.loss_gan = loss_gan and MODELS.build(loss_gan)
+        # What the training steps call: the networks, or what wraps them in a distributed run. A
+        # dict, so that a wrapper's name does not come between a checkpoint and its parameters.
+        self.parallel = dict(generator=self.generator, disc=self.disc)
+        if disc and not loss_gan:
+            raise UserError('GLInpaintor: a discriminator (disc) needs loss_gan too')
+        if train_cfg is not None:
+            self._set_train_cfg(**train_cfg)
+
+    def _set_train_cfg(self, iter_tc: int, iter_td: int, local_size: tuple[int, int]) -> None:
+        if not 0 <= iter_tc <= iter_td:
+            raise UserError(
+                f'model.train_cfg: expected 0 <= iter_tc <= iter_td, got iter_tc={iter_tc} and '
+                f'iter_td={iter_td}'
+            )
+        self.iter_tc, self.iter_td, self.local_size = iter_tc, iter_td, local_size
+
+    @property
+    def phase(self) -> Phase:
+        """The phase of the run's current iteration."""
+        iteration = MessageHub.get_current_instance().get_info('iter')
+        if iteration < self.iter_tc:
+            return Phase.GENERATOR
+        return Phase.DISCRIMINATOR if iteration < self.iter_td else Phase.JOINT
+
+    def train_step(self, data: dict, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
+        """One iteration of the current phase; gives its losses by name.
+
+        `data` is a batch as `GLPreprocessor` takes it. Raises `UserError` for a hole that does not
+        fit the local window, in the generator's phase too, rather than days into the run.
+        """
+        batch = self.data_preprocessor(data, training=True)
+        if self.disc is not None:
+            image_size = batch['gt_img'].shape[-2:]
+            batch['windows'] = local_windows(batch['mask_bbox'], image_size, self.local_size)
+        step = {
+            Phase.GENERATOR: self._generator_step,
+            Phase.DISCRIMINATOR: self._discriminator_step,
+            Phase.JOINT: self._joint_step,
+        }[self.phase]
+        losses = step(batch, optim_wrapper)
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _generator_step(self, batch: dict, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
+        fake_res = self._complete(batch, optim_wrapper)
+        losses = self._hole_losses(batch, fake_res)
+        optim_wrapper['generator'].update_params(sum(losses.values()))
+        return losses
+
+    def _discriminator_step(
+        self, batch: dict, optim_wrapper: OptimWrapperDict
+    ) -> dict[str, Tensor]:
+        with torch.no_grad():
+            fake_img = composite(batch, self._complete(batch, optim_wrapper))
+        return self._update_disc(batch, fake_img, optim_wrapper)
+
+    def _joint_step(self, batch: dict, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
+        fake_res = self._complete(batch, optim_wrapper)
+        fake_img = composite(batch, fake_res)
+        disc_losses = self._update_disc(batch, fake_img.detach(), optim_wrapper)
+
+        self.disc.requires_grad_(False)
+        logit = self._judge(self.disc, fake_img, batch, optim_wrapper['generator'])
+        losses = self._hole_losses(batch, fake_res)
+        losses['loss_g_fake'] = self.loss_gan(logit, target_is_real=True)
+        optim_wrapper['generator'].update_params(sum(losses.values()))
+        self.disc.requires_grad_(True)
+        return {**disc_losses, **losses}
+
+    def _complete(self, batch: dict, optim_wrapper: OptimWrapperDict) -> Tensor:
+        """`fake_res`, `(N, 3, H, W)` in [-1, 1], of the pictures' type in mixed precision too."""
+        generator = self.parallel['generator']
+        with optim_wrapper['generator'].optim_context(generator):
+            return generator(batch['masked_img'], batch['mask']).to(batch['gt_img'].dtype)
+
+    def _hole_losses(self, batch: dict, fake_res: Tensor) -> dict[str, Tensor]:
+        return dict(loss_l1_hole=self.loss_l1_hole(fake_res, batch['gt_img'], batch['mask']))
+
+    def _judge(self, disc: nn.Module, img: Tensor, batch: dict, wrapper: OptimWrapper) -> Tensor:
+        """Logits `(N, 1)` of whole pictures and their windows."""
+        with wrapper.optim_context(disc):
+            return disc(img, crop(img, batch['windows'])).to(img.dtype)
+
+    def _update_disc(
+        self, batch: dict, fake_img: Tensor, optim_wrapper: OptimWrapperDict
+    ) -> dict[str, Tensor]:
+        """One step of the discriminators.
+
+        Fake and real pictures go through them separately: their batch statistics differ.
+        """
+        disc, wrapper, losses = self.parallel['disc'], optim_wrapper['disc'], {}
+        for name, img, is_real in [
+            ('fake_loss', fake_img, False),
+            ('real_loss', batch['gt_img'], True),
+        ]:
+            logit = self._judge(disc, img, batch, wrapper)
+            losses[name] = self.loss_gan(logit, target_is_real=is_real, is_disc=True)
+        wrapper.update_params(sum(losses.values()))
+        return losses
+
+    def forward(self, mode: str = 'tensor', **batch) -> Tensor | list[dict]:
+        """Complete a batch as `GLPreprocessor` gives it.
+
+        `mode='tensor'` gives `fake_res`, `(N, 3, H, W)` in [-1, 1]. `mode='predict'` gives a dict
+        for each picture: `gt_img` and `fake_img`, uint8 BGR `(3, H, W)`, `mask`, uint8
+        `(1, H, W)`, and `img_path`. Outside the hole `fake_img` is `gt_img`, bit for bit.
+        """
+        fake_res = self.generator(batch['masked_img'], batch['mask'])
+        if mode == 'tensor':
+            return fake_res
+        gt_img = to_uint8(batch['gt_img'])
+        fake_img = to_uint8(composite(batch, fake_res))
+        mask = batch['mask'].to(torch.uint8)
+        names = ('gt_img', 'fake_img', 'mask', 'img_path')
+        return [
+            dict(zip(names, values)) for values in zip(gt_img, fake_img, mask, batch['img_path'])
+        ]
+
+
+def composite(batch: dict, fake_res: Tensor) -> Tensor:
+    """`fake_img`: the completion in the hole, the picture around it."""
+    return batch['gt_img'] * (1 - batch['mask']) + fake_res * batch['mask']

@@ -1,0 +1,43 @@
+"""The window around the hole that the local discriminator judges."""
+
+import torch
+from torch import Tensor
+
+from mmedit_gl.errors import UserError
+
+
+def local_windows(
+    mask_bbox: Tensor, image_size: tuple[int, int], local_size: tuple[int, int]
+) -> Tensor:
+    """Windows of `local_size` centred on the holes' boxes and moved into the picture.
+
+    Boxes and windows are `(N, 4)` integers, rows of (top, left, height, width) in pixels. Raises
+    `UserError` for a hole larger than the window and for a window larger than the picture.
+    """
+    size, image_size = torch.tensor(local_size), torch.tensor(image_size)
+    if (size > image_size).any():
+        raise UserError(
+            f'the local window of {size[0]}x{size[1]} pixels (model.train_cfg.local_size) is '
+            f'larger than the pictures of {image_size[0]}x{image_size[1]}'
+        )
+    corner, box = mask_bbox[:, :2], mask_bbox[:, 2:]
+    if (box > size).any():
+        height, width = box[(box > size).any(dim=1)][0].tolist()
+        raise UserError(
+            f'a hole of {height}x{width} pixels does not fit the local window of '
+            f'{size[0]}x{size[1]}: draw smaller holes or raise model.train_cfg.local_size'
+        )
+    corner = corner - (size - box).div(2, rounding_mode='floor')
+    # Moved, not cut: a hole near the border must not shrink the window.
+    corner = corner.clamp(min=torch.zeros_like(size), max=image_size - size)
+    return torch.cat([corner, size.expand_as(corner)], dim=1)
+
+
+def crop(img: Tensor, windows: Tensor) -> Tensor:
+    """Each picture's window: `(N, C, H, W), (N, 4) -> (N, C, height, width)`."""
+    return torch.stack(
+        [
+            picture[:, top : top + height, left : left + width]
+            for picture, (top, left, height, width) in zip(img, windows.tolist())
+        ]
+    )

@@ -1,0 +1,160 @@
+"""What several test modules share: golden values, seeded weights, small configurations, data."""
+
+import json
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine import Config
+from mmengine.logging import MessageHub
+
+from mmedit_gl.datasets import bbox2mask
+from mmedit_gl.engine import load_config
+from mmedit_gl.models import GLInpaintor
+from mmedit_gl.registry import MODELS
+
+ROOT = Path(__file__).parent.parent
+CONFIGS = sorted((ROOT / 'configs/inpainting/global_local').glob('*.py'))
+DATA = Path(__file__).parent / 'data'
+
+
+def released_keys() -> dict[str, list]:
+    return json.loads((DATA / 'released_checkpoint_keys.json').read_text())
+
+
+def seeded_weight(name: str, shape: list[int]) -> torch.Tensor:
+    """The value of a parameter as a function of its name, as the golden values were made."""
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    if name.endswith('num_batches_tracked'):
+        return torch.zeros(shape, dtype=torch.int64)
+    if name.endswith('running_var') or (name.endswith('weight') and len(shape) == 1):
+        value = rng.uniform(0.5, 1.5, shape)
+    elif name.endswith(('running_mean', 'bias')):
+        value = 0.1 * rng.standard_normal(shape)
+    else:
+        value = rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))
+    return torch.from_numpy(np.asarray(value, np.float32))
+
+
+def seeded_state_dict() -> dict[str, torch.Tensor]:
+    return {name: seeded_weight(name, shape) for name, (_, shape) in released_keys().items()}
+
+
+def relative_error(value, expected) -> float:
+    value, expected = np.asarray(value, np.float64), np.asarray(expected, np.float64)
+    return np.linalg.norm(value - expected) / np.linalg.norm(expected)
+
+
+def make_batch(images: np.ndarray, bboxes: np.ndarray) -> dict:
+    """uint8 BGR `(N, H, W, 3)` and boxes `(N, 4)` to what a data loader gives."""
+    masks = np.stack([bbox2mask(images.shape[1:3], bbox) for bbox in bboxes])
+    return dict(
+        gt_img=torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(),
+        mask=torch.from_numpy(masks)[:, None],
+        mask_bbox=torch.from_numpy(np.asarray(bboxes)),
+        img_path=[f'{i}.png' for i in range(len(images))],
+        skipped=[''] * len(images),
+    )
+
+
+def random_image(seed: int, height: int, width: int) -> np.ndarray:
+    """A smooth random picture, uint8 BGR."""
+    noise = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def set_iteration(iteration: int) -> None:
+    MessageHub.get_current_instance().update_info('iter', iteration)
+
+
+@pytest.fixture(scope='session')
+def golden() -> dict[str, np.ndarray]:
+    with np.load(DATA / 'golden.npz') as file:
+        return dict(file)
+
+
+@pytest.fixture(scope='session')
+def published_cfg() -> Config:
+    return load_config(ROOT / 'configs/inpainting/global_local/gl_256x256_8x12_places.py')
+
+
+@pytest.fixture
+def published_model(published_cfg) -> GLInpaintor:
+    """The full-size model with the weights of the golden values, in eval mode."""
+    model = MODELS.build(published_cfg.model)
+    model.load_state_dict(seeded_state_dict())
+    return model.eval()
+
+
+def shrink(cfg: Config, data_root: Path) -> Config:
+    """A leaf configuration at 64x64 pixels and a few channels, six iterations long."""
+    for part in ('encoder', 'dilation_neck', 'decoder'):
+        cfg.model.encdec[part].base_channels = 4
+    for name, size in (('global_disc_cfg', 64), ('local_disc_cfg', 32)):
+        disc = cfg.model.disc[name]
+        features = 8 * (size // 2**disc.num_convs) ** 2
+        disc.update(base_channels=4, max_channels=8, fc_in_channels=features, fc_out_channels=8)
+    cfg.model.train_cfg.update(iter_tc=2, iter_td=4, local_size=(32, 32))
+    for mode in ('train', 'val', 'test'):
+        loader = cfg[f'{mode}_dataloader']
+        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+        if loader.dataset.type == 'ImageDataset':
+            loader.dataset.data_root = str(data_root)
+        for step in loader.dataset.pipeline:
+            if step.type == 'RandomCrop':
+                step.crop_size = (72, 72)
+            if step.type == 'Resize':
+                step.scale = 96 if isinstance(step.scale, int) else (64, 64)
+            if step.type == 'LoadMask':
+                step.mask_config = dict(max_bbox_shape=(24, 24), max_bbox_delta=4, min_margin=8)
+    cfg.train_cfg.update(max_iters=6, val_interval=6)
+    cfg.default_hooks.logger.interval = 1
+    cfg.default_hooks.checkpoint.update(interval=2, max_keep_ckpts=-1)
+    cfg.default_hooks.train_samples.interval = 3
+    return cfg
+
+
+@pytest.fixture(scope='session')
+def data_root(tmp_path_factory) -> Path:
+    """Pictures in the layouts of Places365 and CelebA-HQ at once, with their list files."""
+    root = tmp_path_factory.mktemp('data')
+    trains = [f'a/airfield/{i:08d}.jpg' for i in range(6)]
+    vals = [f'Places365_val_{i:08d}.jpg' for i in range(4)]
+    faces = [f'{i:05d}.png' for i in range(6)]
+    layout = dict(data_large=trains, val_large=vals, images=faces)
+    for folder, names in layout.items():
+        for i, name in enumerate(names):
+            path = root / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), random_image(i, 80, 90))
+    (root / 'places365_train_standard.txt').write_text(''.join(f'/{n} 0\n' for n in trains))
+    (root / 'places365_val.txt').write_text(''.join(f'{n} 165\n' for n in vals))
+    (root / 'train_list.txt').write_text('\n'.join(faces[:4]) + '\n')
+    (root / 'val_list.txt').write_text('\n'.join(faces[4:]) + '\n')
+    return root
+
+
+@pytest.fixture
+def small_config(tmp_path, data_root):
+    """Writes a shrunk leaf configuration to a file; keyword arguments are put over it."""
+
+    def write(name: str = 'gl_256x256_8x12_places', **options) -> Path:
+        cfg = load_config(ROOT / f'configs/inpainting/global_local/{name}.py')
+        cfg = shrink(cfg, data_root)
+        cfg.merge_from_dict(options)
+        path = tmp_path / f'{name}.py'
+        cfg.dump(path)
+        return path
+
+    return write
+
+
+def run_tool(name: str, *args, cwd: Path, **kwargs) -> subprocess.CompletedProcess:
+    """Run `tools/<name>` as a user does."""
+    command = [sys.executable, str(ROOT / 'tools' / name), *map(str, args)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, **kwargs)

@@ -1,0 +1,184 @@
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import random_image
+from mmengine.dataset import default_collate
+from torch.utils.data import DataLoader
+
+from mmedit_gl.datasets import DemoPhotos, DrawSampler, EvaluationSampler, ImageDataset, read_list
+from mmedit_gl.errors import ImageError, UserError
+
+PIPELINE = [
+    dict(type='LoadImageFromFile'),
+    dict(type='RandomCrop', crop_size=(32, 32)),
+    dict(type='Flip'),
+    dict(type='LoadMask', mask_mode='bbox', mask_config=dict(max_bbox_shape=(8, 8))),
+    dict(type='PackInputs'),
+]
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    for i in range(5):
+        path = tmp_path / f'sub{i % 2}' / f'{i}.PNG'
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), random_image(i, 40, 44))
+    (tmp_path / 'notes.txt').write_text('not a picture')
+    return tmp_path
+
+
+def stems(dataset):
+    return [dataset.get_data_info(i)['img_path'].rsplit('/', 1)[-1] for i in range(len(dataset))]
+
+
+def test_a_folder_is_read_sorted_with_its_subfolders(pictures):
+    dataset = ImageDataset(PIPELINE, data_root=str(pictures))
+    assert stems(dataset) == ['0.PNG', '2.PNG', '4.PNG', '1.PNG', '3.PNG']
+    assert dataset[1]['gt_img'].shape == (3, 32, 32)
+
+
+def test_lists_are_read_as_places365_and_celeba_hq_give_them(tmp_path):
+    (tmp_path / 'places').write_text('/a/airfield/00000001.jpg 0\n/z/zen garden/2.jpg 364\n\n')
+    assert read_list(tmp_path / 'places') == ['a/airfield/00000001.jpg', 'z/zen garden/2.jpg']
+    (tmp_path / 'celeba').write_text('00001.png\r\nfolder/my face 2.png\r\n')
+    assert read_list(tmp_path / 'celeba') == ['00001.png', 'folder/my face 2.png']
+
+
+def test_a_list_file_names_the_pictures(data_root):
+    dataset = ImageDataset(
+        PIPELINE,
+        data_root=str(data_root),
+        ann_file='places365_train_standard.txt',
+        data_prefix=dict(img='data_large'),
+    )
+    assert len(dataset) == 6
+    assert dataset[0]['img_path'] == str(data_root / 'data_large/a/airfield/00000000.jpg')
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(data_root='nowhere'), 'no folder nowhere: the pictures are expected there'),
+        (dict(ann_file='missing.txt'), 'cannot read the list file .*missing.txt'),
+        (dict(ann_file='empty.txt'), 'the list file .*empty.txt is empty'),
+        (dict(data_prefix=dict(img='nothing')), 'no pictures in .*nothing'),
+    ],
+)
+def test_missing_data_is_refused_with_the_place_where_it_is_expected(pictures, options, message):
+    (pictures / 'empty.txt').write_text('\n')
+    (pictures / 'nothing').mkdir()
+    with pytest.raises(UserError, match=message):
+        ImageDataset(PIPELINE, **{'data_root': str(pictures), **options})
+
+
+def test_unreadable_pictures_are_replaced_and_named_in_training(pictures):
+    (pictures / 'sub0/0.PNG').write_bytes(b'')
+    dataset = ImageDataset(PIPELINE, data_root=str(pictures))
+    sample = dataset[0, (0, 7)]
+    assert sample['skipped'].endswith('0.PNG: not an image, or a truncated one')
+    assert sample['img_path'] != str(pictures / 'sub0/0.PNG')
+    again = dataset[0, (0, 7)]
+    assert all(torch.equal(sample[name], again[name]) for name in ('gt_img', 'mask', 'mask_bbox'))
+    assert dataset[1]['skipped'] == ''
+
+
+def test_an_unreadable_picture_is_an_error_in_testing(pictures):
+    (pictures / 'sub0/0.PNG').write_bytes(b'')
+    dataset = ImageDataset(PIPELINE, data_root=str(pictures), test_mode=True)
+    with pytest.raises(ImageError, match=r'0.PNG: not an image'):
+        dataset[0]
+
+
+def test_a_set_of_unreadable_pictures_is_an_error(pictures):
+    for path in pictures.glob('*/*.PNG'):
+        path.write_bytes(b'GIF89a')
+    with pytest.raises(UserError, match='20 pictures in a row cannot be used'):
+        ImageDataset(PIPELINE, data_root=str(pictures))[0]
+
+
+def load(dataset, sampler, batch_size, num_workers, batches):
+    loader = DataLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=num_workers,
+        collate_fn=default_collate,
+    )
+    iterator = iter(loader)
+    taken = [next(iterator) for _ in range(batches)]
+    return {
+        name: torch.cat([batch[name] for batch in taken])
+        for name in ('gt_img', 'mask', 'mask_bbox')
+    }
+
+
+def test_draws_depend_neither_on_workers_nor_on_batch_size_nor_on_a_resume(pictures):
+    dataset = ImageDataset(PIPELINE, data_root=str(pictures))
+    plain = load(dataset, DrawSampler(dataset, seed=3), batch_size=2, num_workers=0, batches=6)
+    other = load(dataset, DrawSampler(dataset, seed=3), batch_size=4, num_workers=2, batches=3)
+    resumed = DrawSampler(dataset, seed=3)
+    resumed.start = 8
+    tail = load(dataset, resumed, batch_size=2, num_workers=0, batches=2)
+    another_seed = load(dataset, DrawSampler(dataset, seed=4), 2, 0, 6)
+    for name, values in plain.items():
+        assert torch.equal(values, other[name])
+        assert torch.equal(values[8:], tail[name])
+    assert not torch.equal(plain['mask_bbox'], another_seed['mask_bbox'])
+
+
+def test_training_sees_each_picture_once_a_pass_in_changing_order(pictures):
+    sampler = iter(DrawSampler(ImageDataset(PIPELINE, data_root=str(pictures)), seed=0))
+    draws = [next(sampler) for _ in range(50)]
+    passes = np.array([index for index, _ in draws]).reshape(10, 5)
+    assert (np.sort(passes) == np.arange(5)).all()
+    assert len({tuple(order) for order in passes}) > 5
+    assert [seed for _, seed in draws] == [(0, draw) for draw in range(50)]
+
+
+def test_processes_share_the_draws_between_them(pictures, monkeypatch):
+    dataset = ImageDataset(PIPELINE, data_root=str(pictures))
+    whole = iter(DrawSampler(dataset, seed=0))
+    parts = []
+    for rank in (0, 1):
+        monkeypatch.setattr(
+            'mmedit_gl.datasets.samplers.get_dist_info', lambda rank=rank: (rank, 2)
+        )
+        parts.append(iter(DrawSampler(dataset, seed=0)))
+    for _ in range(12):
+        assert [next(whole), next(whole)] == [next(parts[0]), next(parts[1])]
+
+
+def test_evaluation_sees_every_picture_once_with_its_own_seed(pictures):
+    dataset = ImageDataset(PIPELINE, data_root=str(pictures), test_mode=True)
+    sampler = EvaluationSampler(dataset, seed=5)
+    assert list(sampler) == [(i, (5, i)) for i in range(5)]
+    assert len(sampler) == 5
+
+
+def test_demo_photographs_for_training_and_validation_are_different_ones():
+    train, val = (DemoPhotos(PIPELINE[1:], split=split) for split in ('train', 'val'))
+    assert not set(stems(train)) & set(stems(val))
+    assert {name.startswith('motorcycle') for name in stems(val)} == {False}
+    assert train[0]['gt_img'].shape == (3, 32, 32)
+    repeated = DemoPhotos(PIPELINE[1:], split='val', repeats=3)
+    assert stems(repeated) == [name for name in stems(val) for _ in range(3)]
+    assert not torch.equal(repeated[0]['mask_bbox'], repeated[1]['mask_bbox'])
+    with pytest.raises(UserError, match="expected split in .*, got 'test'"):
+        DemoPhotos(PIPELINE[1:], split='test')
+
+
+def test_demo_without_scikit_image_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(__import__('sys').modules, 'skimage.data', None)
+    with pytest.raises(UserError, match=r'pip install -e "\.\[demo\]"'):
+        DemoPhotos(PIPELINE[1:], split='train')
+
+
+def test_pictures_are_found_through_a_link(pictures, tmp_path_factory):
+    root = tmp_path_factory.mktemp('linked')
+    (root / 'data').symlink_to(pictures)
+    assert len(ImageDataset(PIPELINE, data_root=str(root / 'data'))) == 5
+    shutil.rmtree(pictures / 'sub1')
+    assert len(ImageDataset(PIPELINE, data_root=str(root / 'data'))) == 3

@@ -1,0 +1,183 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import random_image
+
+from mmedit_gl.datasets import (
+    CenterCrop,
+    Flip,
+    LoadImageFromFile,
+    LoadMask,
+    PackInputs,
+    RandomCrop,
+    Resize,
+    read_image,
+)
+from mmedit_gl.errors import ImageError, UserError
+
+
+def sample(img, seed=0):
+    return dict(gt_img=img, img_path='a/picture.jpg', rng=np.random.default_rng(seed))
+
+
+def test_image_is_read_as_bgr(tmp_path):
+    img = random_image(0, 20, 30)
+    cv2.imwrite(str(tmp_path / 'img.png'), img)
+    results = LoadImageFromFile()(dict(img_path=str(tmp_path / 'img.png')))
+    assert np.array_equal(results['gt_img'], img)
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.webp', '.bmp'])
+def test_a_truncated_image_is_refused(tmp_path, suffix):
+    path = tmp_path / f'img{suffix}'
+    cv2.imwrite(str(path), random_image(0, 200, 300))
+    content = path.read_bytes()
+    for share in (0.0, 0.5, 0.97):
+        path.write_bytes(content[: int(share * len(content))])
+        with pytest.raises(ImageError, match='not an image, or a truncated one'):
+            read_image(str(path))
+
+
+def test_a_missing_image_is_refused(tmp_path):
+    with pytest.raises(ImageError, match='No such file'):
+        read_image(str(tmp_path / 'img.png'))
+
+
+def test_random_crops_reach_every_corner_and_show_the_picture():
+    img = random_image(0, 12, 14)
+    corners = set()
+    for seed in range(300):
+        crop = RandomCrop((10, 10))(sample(img, seed))['gt_img']
+        places = [
+            (t, s)
+            for t in range(3)
+            for s in range(5)
+            if np.array_equal(crop, img[t:, s:][:10, :10])
+        ]
+        corners.add(places[0])
+    assert len(corners) == 15
+
+
+def test_center_crop_is_in_the_middle():
+    img = random_image(0, 12, 15)
+    assert np.array_equal(CenterCrop((10, 10))(sample(img))['gt_img'], img[1:11, 2:12])
+
+
+@pytest.mark.parametrize('crop', [RandomCrop, CenterCrop])
+def test_a_picture_too_small_for_the_crop_is_refused(crop):
+    with pytest.raises(
+        ImageError, match=r'picture.jpg has 12x14 pixels, too few for a crop of 13x9'
+    ):
+        crop((13, 9))(sample(random_image(0, 12, 14)))
+
+
+def test_resize_to_a_size_and_by_the_shorter_edge():
+    img = random_image(0, 60, 90)
+    assert Resize((40, 20))(sample(img))['gt_img'].shape == (20, 40, 3)
+    assert Resize(40)(sample(img))['gt_img'].shape == (40, 60, 3)
+    assert Resize(40)(sample(img.transpose(1, 0, 2)))['gt_img'].shape == (60, 40, 3)
+    halved = Resize((45, 30))(sample(img))['gt_img'].astype(float)
+    blocks = img.reshape(30, 2, 45, 2, 3).mean(axis=(1, 3))
+    assert np.abs(halved - blocks).max() <= 0.5
+
+
+@pytest.mark.parametrize(('direction', 'axis'), [('horizontal', 1), ('vertical', 0)])
+def test_flip_mirrors_as_often_as_asked(direction, axis):
+    img = random_image(0, 6, 8)
+    flip = Flip(0.25, direction)
+    outputs = [flip(sample(img, seed))['gt_img'] for seed in range(400)]
+    flipped = [np.array_equal(output, np.flip(img, axis)) for output in outputs]
+    assert all(f or np.array_equal(o, img) for f, o in zip(flipped, outputs))
+    assert 0.19 < np.mean(flipped) < 0.31
+    with pytest.raises(UserError, match="got 'diagonal'"):
+        Flip(direction='diagonal')
+
+
+@pytest.mark.parametrize(
+    ('mode', 'config'),
+    [
+        ('bbox', dict(max_bbox_shape=(20, 20), max_bbox_delta=8, min_margin=4)),
+        ('irregular', dict(length_range=(5, 30), brush_width=(3, 9))),
+        ('ff', dict(brush_width=(3, 9))),
+    ],
+)
+def test_drawn_masks_come_with_their_tight_box(mode, config):
+    load_mask = LoadMask(mode, config)
+    for seed in range(20):
+        results = load_mask(sample(random_image(0, 48, 64), seed))
+        top, left, height, width = results['mask_bbox']
+        mask = results['mask']
+        box = mask[top : top + height, left : left + width]
+        assert mask.shape == (48, 64)
+        assert mask.sum() == box.sum() > 0
+        assert all(edge.any() for edge in (box[0], box[-1], box[:, 0], box[:, -1]))
+
+
+@pytest.fixture
+def mask_files(tmp_path):
+    for i, name in enumerate(['picture', 'other']):
+        mask = np.zeros((48, 64), np.uint8)
+        mask[10 + i : 20, 30:50] = 255
+        cv2.imwrite(str(tmp_path / f'{name}.png'), mask)
+    (tmp_path / 'list.txt').write_text('picture.png\nother.png\n')
+    return tmp_path
+
+
+def test_mask_of_each_picture_is_read_by_its_stem(mask_files):
+    results = LoadMask('file', dict(mask_dir=str(mask_files)))(sample(random_image(0, 48, 64)))
+    assert results['mask_bbox'] == (10, 30, 10, 20)
+    assert set(np.unique(results['mask'])) == {0, 1}
+
+
+def test_masks_of_a_set_are_drawn_at_random(mask_files):
+    config = dict(mask_list_file=str(mask_files / 'list.txt'), prefix=str(mask_files))
+    load_mask = LoadMask('set', config)
+    results = [load_mask(sample(random_image(0, 48, 64), seed)) for seed in range(20)]
+    assert {r['mask_bbox'] for r in results} == {(10, 30, 10, 20), (11, 30, 9, 20)}
+
+
+def test_a_mask_of_another_size_is_refused(mask_files):
+    load_mask = LoadMask('file', dict(mask_dir=str(mask_files)))
+    with pytest.raises(UserError, match=r'picture.jpg has 48x64 pixels, the picture 40x64'):
+        load_mask(sample(random_image(0, 40, 64)))
+
+
+def test_an_empty_and_a_missing_mask_are_refused(mask_files):
+    load_mask = LoadMask('file', dict(mask_dir=str(mask_files)))
+    cv2.imwrite(str(mask_files / 'picture.png'), np.zeros((48, 64), np.uint8))
+    with pytest.raises(UserError, match='the mask is empty'):
+        load_mask(sample(random_image(0, 48, 64)))
+    (mask_files / 'picture.png').unlink()
+    with pytest.raises(UserError, match=r'cannot read .*picture.png: No such file'):
+        load_mask(sample(random_image(0, 48, 64)))
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (dict(mask_mode='circle'), "expected mask_mode in .*'ff'.*, got 'circle'"),
+        (dict(mask_mode='bbox', mask_config=dict(max_bbox_shap=(3, 3))), 'max_bbox_shap'),
+        (dict(mask_mode='ff', mask_config=dict(colour=3)), 'colour'),
+        (dict(mask_mode='file'), 'mask_dir'),
+    ],
+)
+def test_unknown_mask_options_are_refused_by_name(arguments, message):
+    with pytest.raises(UserError, match=message):
+        LoadMask(**arguments)
+
+
+def test_packed_sample_holds_tensors():
+    results = LoadMask('bbox', dict(max_bbox_shape=(8, 8)))(sample(random_image(0, 20, 24)))
+    packed = PackInputs()(results)
+    assert packed['gt_img'].dtype == packed['mask'].dtype == torch.uint8
+    assert np.array_equal(packed['gt_img'].permute(1, 2, 0).numpy(), results['gt_img'])
+    assert packed['mask'].shape == (1, 20, 24)
+    assert tuple(packed['mask_bbox'].tolist()) == results['mask_bbox']
+    assert packed['img_path'] == 'a/picture.jpg'
+
+
+def test_a_crop_after_the_mask_is_refused():
+    results = LoadMask('bbox', dict(max_bbox_shape=(8, 8)))(sample(random_image(0, 20, 24)))
+    with pytest.raises(UserError, match='LoadMask must be the last step before PackInputs'):
+        PackInputs()(CenterCrop((10, 10))(results))

@@ -1,0 +1,73 @@
+"""Train a model by its configuration."""
+
+import argparse
+from pathlib import Path
+
+from mmengine import DictAction
+
+from mmedit_gl.engine import Runner, load_config
+from mmedit_gl.errors import UserError, one_sentence_errors
+from mmedit_gl.evaluation import metrics_table, read_metrics
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='a file of configs/inpainting/global_local, or your own')
+    parser.add_argument('--work-dir', help='where the run writes; default: work_dirs/CONFIG')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on with the run of CHECKPOINT; without it, with the latest of the work-dir',
+    )
+    parser.add_argument(
+        '--load-from',
+        metavar='CHECKPOINT',
+        help='path or URL of weights that a new run starts with',
+    )
+    parser.add_argument('--amp', action='store_true', help='forward passes in bfloat16')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='values to put over those of CONFIG, e.g. train_dataloader.batch_size=8',
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    if args.resume and args.load_from:
+        raise UserError('--resume goes on with a run, --load-from starts one: give one of them')
+    cfg = load_config(args.config, args.cfg_options)
+    cfg.launcher = args.launcher
+    work_dir = Path(args.work_dir or cfg.get('work_dir') or f'work_dirs/{Path(args.config).stem}')
+    cfg.work_dir = str(work_dir)
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    elif args.load_from:
+        cfg.load_from = args.load_from
+    if not cfg.resume and any(work_dir.glob('*.pth')):
+        raise UserError(
+            f'{work_dir} holds the checkpoints of an earlier run: go on with it by --resume, or '
+            'start a new one in another place by --work-dir'
+        )
+    if args.amp:
+        for name in ('generator', 'disc'):
+            cfg.optim_wrapper[name].type = 'AmpOptimWrapper'
+
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    metrics = work_dir / 'metrics.json'
+    if metrics.is_file():
+        print(metrics_table(read_metrics(metrics)))
+    print(f'Checkpoints, log, metrics.json and completions are in {work_dir}')
+
+
+if __name__ == '__main__':
+    with one_sentence_errors():
+        main()
