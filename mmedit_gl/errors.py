@@ -28,7 +28,10 @@ def one_sentence_errors() -> Iterator[None]:
         # A data loader's worker hands on its whole traceback as the message.
         message = re.split(r'^mmedit_gl\.errors\.\w+: ', str(error), flags=re.MULTILINE)[-1]
     except (KeyError, TypeError) as error:
-        if not traceback.extract_tb(error.__traceback__)[-1].name.startswith('build_'):
+        frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+        # Some configured classes hand arguments on: model.train_cfg, model.disc.global_disc_cfg.
+        handed_on = 'build_from_cfg' in frames and 'argument' in str(error)
+        if not frames[-1].startswith('build_') and not handed_on:
             raise
         message = str(error.args[0])
     else:

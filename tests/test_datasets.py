@@ -166,7 +166,7 @@ def test_demo_photographs_for_training_and_validation_are_different_ones():
     repeated = DemoPhotos(PIPELINE[1:], split='val', repeats=3)
     assert stems(repeated) == [name for name in stems(val) for _ in range(3)]
     assert not torch.equal(repeated[0]['mask_bbox'], repeated[1]['mask_bbox'])
-    with pytest.raises(UserError, match="expected split in .*, got 'test'"):
+    with pytest.raises(UserError, match=r"expected split in .*, got 'test'"):
         DemoPhotos(PIPELINE[1:], split='test')
 
 

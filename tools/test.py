@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmengine import DictAction
 
-from mmedit_gl.engine import Runner, load_config
+from mmedit_gl.engine import Runner, TestProgressHook, load_config
 from mmedit_gl.errors import one_sentence_errors
 from mmedit_gl.evaluation import metrics_table, save_metrics
 
@@ -38,9 +38,11 @@ def main() -> None:
     cfg.load_from, cfg.resume = args.checkpoint, False
     completions = dict(type='CompletionsHook', out_dir=args.show_dir, max_images=None)
     cfg.default_hooks.completions = completions if args.show_dir else None
-    cfg.default_hooks.progress = dict(type='TestProgressHook')
 
-    metrics = Runner.from_cfg(cfg).test()
+    runner = Runner.from_cfg(cfg)
+    with TestProgressHook() as progress:
+        runner.register_hook(progress)
+        metrics = runner.test()
     print(metrics_table(metrics))
     if args.out:
         save_metrics(metrics, args.out)

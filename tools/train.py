@@ -58,7 +58,8 @@ def main() -> None:
         )
     if args.amp:
         for name in ('generator', 'disc'):
-            cfg.optim_wrapper[name].type = 'AmpOptimWrapper'
+            if cfg.optim_wrapper.get(name):
+                cfg.optim_wrapper[name].type = 'AmpOptimWrapper'
 
     runner = Runner.from_cfg(cfg)
     runner.train()

@@ -83,17 +83,29 @@ class Inpainter:
 def _open(path: str | Path) -> Image.Image:
     try:
         return ImageOps.exif_transpose(Image.open(path))
-    except (OSError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow tells of broken files by SyntaxError and TypeError too
         raise ImageError(f'cannot read {path}: {error}') from None
 
 
 def _mask_array(mask: ImageLike) -> np.ndarray:
     if isinstance(mask, (str, Path)):
         mask = _open(mask)
-    return np.asarray(mask.convert('L')) if isinstance(mask, Image.Image) else mask
+    if isinstance(mask, Image.Image):
+        mask = np.asarray(mask.convert('L'))
+    if not isinstance(mask, np.ndarray):
+        raise UserError(
+            f'expected a mask as a path, a PIL image or an array, got {type(mask).__name__}'
+        )
+    if mask.ndim != 2:
+        raise UserError(f'expected a mask (H, W), got an array of shape {mask.shape}')
+    return mask
 
 
 def _bgr_array(image: Image.Image) -> np.ndarray:
+    if not isinstance(image, Image.Image):
+        raise UserError(
+            f'expected an image as a path, a PIL image or an array, got {type(image).__name__}'
+        )
     if image.mode not in ('RGB', 'RGBA', 'L'):
         raise UserError(f'expected an image of mode RGB, RGBA or L, got {image.mode}: convert it')
     # RGBA to RGB drops alpha and leaves the colours; L to RGB and back is exact.

@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import re
+from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -21,7 +22,17 @@ def read_checkpoint(source: str | Path, map_location: str | torch.device = 'cpu'
     Raises `UserError` for a file that is missing, truncated, changed, no checkpoint, or would run
     code.
     """
-    path = _download(source) if str(source).startswith(('http://', 'https://')) else Path(source)
+    if not str(source).startswith(('http://', 'https://')):
+        return _read(Path(source), map_location)
+    path = _download(str(source))
+    try:
+        return _read(path, map_location)
+    except UserError:
+        path.unlink(missing_ok=True)  # or the next attempt would find it again
+        raise
+
+
+def _read(path: Path, map_location: str | torch.device) -> dict:
     if not path.is_file():
         raise UserError(f'no checkpoint {path}: expected a file, or a URL beginning with https://')
     _check_hash(path)
@@ -29,13 +40,13 @@ def read_checkpoint(source: str | Path, map_location: str | torch.device = 'cpu'
         with allow_message_hub():
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
-        if name := re.search(r'GLOBAL (\S+)|ask for (\S+)', str(error)):
+        if name := re.search(r'GLOBAL (\S+)|ask for (.+)', str(error)):
             raise UserError(
                 f'the checkpoint {path} is refused: loading it would run code of the file '
                 f'({name[1] or name[2]}); expected tensors and plain values only'
             ) from None
         raise _broken(path) from None
-    except (RuntimeError, ValueError, EOFError, OSError, KeyError, AttributeError, TypeError):
+    except Exception:  # a damaged byte shows as almost any, AssertionError and IndexError too
         raise _broken(path) from None
     if isinstance(checkpoint, dict) and isinstance(checkpoint.get('state_dict'), dict):
         return checkpoint
@@ -88,12 +99,14 @@ def _broken(path: Path) -> UserError:
 
 
 def _download(url: str) -> Path:
-    path = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(url).path).name
+    if not (name := Path(urlparse(url).path).name):
+        raise UserError(f'cannot download {url}: expected the address of a file')
+    path = Path(torch.hub.get_dir()) / 'checkpoints' / name
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             torch.hub.download_url_to_file(url, str(path))
-        except OSError as error:
+        except (OSError, ValueError, HTTPException) as error:
             raise UserError(f'cannot download {url}: {error}') from None
     return path
 

@@ -136,9 +136,13 @@ class MetricsHook(Hook):
 
 @HOOKS.register_module()
 class TestProgressHook(Hook):
-    """A progress bar with the time that the test still takes."""
+    """A progress bar with the time that the test still takes.
 
-    def before_test_epoch(self, runner: Runner) -> None:
+    A context manager too: on a terminal, a bar that an error leaves behind would hide the cursor
+    and swallow the error's message.
+    """
+
+    def __init__(self):
         columns = (
             TextColumn('{task.description}'),
             BarColumn(),
@@ -146,6 +150,15 @@ class TestProgressHook(Hook):
             TimeRemainingColumn(),
         )
         self.progress = Progress(*columns, disable=not is_main_process())
+
+    def __enter__(self) -> 'TestProgressHook':
+        return self
+
+    def __exit__(self, *error) -> None:
+        if error[0] is not None:
+            self.progress.stop()
+
+    def before_test_epoch(self, runner: Runner) -> None:
         self.task = self.progress.add_task('test', total=len(runner.test_dataloader.dataset))
         self.progress.start()
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import pickle
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch.serialization import safe_globals
 def _history_buffer_method(owner: type, name: str):
     """`builtins.getattr` of a checkpoint, for the statistics of a HistoryBuffer alone."""
     if owner is not HistoryBuffer or name not in HistoryBuffer._statistics_methods:
-        raise ValueError(f'a checkpoint may not ask for {owner}.{name}')
+        raise pickle.UnpicklingError(f'a checkpoint may not ask for getattr({owner!r}, {name!r})')
     return getattr(HistoryBuffer, name)
 
 

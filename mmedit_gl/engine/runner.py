@@ -1,9 +1,10 @@
 """mmengine's Runner and training loop, where this project needs them to differ."""
 
 import logging
+from pathlib import Path
 
 from mmengine.device import get_device
-from mmengine.dist import get_world_size
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.model import convert_sync_batchnorm
 from mmengine.runner import BaseLoop
 from mmengine.runner import Runner as MMEngineRunner
@@ -33,6 +34,13 @@ class Runner(MMEngineRunner):
                 handler.addFilter(lambda record: '\n' not in record.getMessage().strip())
         return logger
 
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        """Register hooks by name; None leaves one out, of mmengine's or of this project's."""
+        # mmengine takes None for those that it would register by itself, and asserts on others.
+        own = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+        hooks = {n: hook for n, hook in (hooks or {}).items() if hook is not None or n in own}
+        super().register_default_hooks(hooks)
+
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         if not self.distributed:
             return super().wrap_model(model_wrapper_cfg, model)
@@ -47,6 +55,9 @@ class Runner(MMEngineRunner):
     def load_checkpoint(self, filename: str, map_location: str = 'cpu') -> dict:
         """Read a checkpoint and load its weights; see `read_checkpoint` and `load_weights`."""
         checkpoint = read_checkpoint(filename, map_location)
+        # mmengine would run the configuration that a checkpoint of 2020 quotes.
+        if isinstance(meta := checkpoint.get('meta'), dict):
+            meta.pop('config', None)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         load_weights(self.model, checkpoint['state_dict'], filename)
         self.logger.info(f'Loaded the weights of {filename}')
@@ -67,9 +78,13 @@ class Runner(MMEngineRunner):
             )
         super().resume(filename, resume_param_scheduler=self.param_schedulers is not None, **kwargs)
 
-    def save_checkpoint(self, *args, **kwargs) -> None:
+    def save_checkpoint(self, out_dir: str, filename: str, *args, **kwargs) -> None:
+        """Write a checkpoint; the file is complete or not there."""
         kwargs['save_param_scheduler'] = self.param_schedulers is not None
-        super().save_checkpoint(*args, **kwargs)
+        beside = f'{filename}.part'
+        super().save_checkpoint(out_dir, beside, *args, **kwargs)
+        if is_main_process():
+            Path(out_dir, beside).replace(Path(out_dir, filename))
 
 
 @LOOPS.register_module()

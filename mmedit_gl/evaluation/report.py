@@ -33,9 +33,11 @@ def metrics_table(metrics: dict[str, float]) -> str:
 def save_metrics(metrics: dict[str, float], path: str | Path) -> None:
     """Write metrics as JSON; the file is complete or not there."""
     path = Path(path)
+    # JSON has no word for the PSNR of equal pictures; a number out of range is read as infinite.
+    text = json.dumps(metrics, indent=2).replace(': Infinity', ': 1e999') + '\n'
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f'{path.name}.{os.getpid()}')
-    beside.write_text(json.dumps(metrics, indent=2) + '\n', encoding='utf-8')
+    beside.write_text(text, encoding='utf-8')
     beside.replace(path)
 
 

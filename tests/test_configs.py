@@ -1,0 +1,190 @@
+import json
+import math
+
+import pytest
+import torch
+import yaml
+from conftest import CONFIGS, ROOT
+from mmengine import Config
+
+from mmedit_gl.apis import init_model
+from mmedit_gl.engine import Runner, load_config, read_checkpoint
+from mmedit_gl.errors import UserError
+
+FOLDER = ROOT / 'configs/inpainting/global_local'
+NAMES = [path.stem for path in CONFIGS]
+PUBLISHED = {
+    'gl_256x256_8x12_places': dict(max_iters=500_000, iter_tc=90_000, iter_td=100_000),
+    'gl_256x256_8x12_celeba': dict(max_iters=300_000, iter_tc=40_000, iter_td=50_000),
+}
+
+
+def step_of(loader: Config, name: str) -> Config:
+    (step,) = (step for step in loader.dataset.pipeline if step.type == name)
+    return step
+
+
+def test_the_tree_has_the_published_configurations_and_the_demo():
+    assert sorted([*PUBLISHED, 'gl_128x128_demo']) == NAMES
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_every_configuration_loads_and_tests_what_it_validates(name):
+    cfg = load_config(FOLDER / f'{name}.py')
+    assert cfg.default_scope == 'mmedit_gl'
+    assert cfg.randomness.seed == 0
+    assert (cfg.load_from, cfg.resume) == (None, False)
+    assert cfg.test_dataloader == cfg.val_dataloader
+    assert cfg.test_evaluator == cfg.val_evaluator
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_schedules_are_the_published_ones(name):
+    cfg = load_config(FOLDER / f'{name}.py')
+    expected = PUBLISHED[name]
+    assert cfg.train_cfg.max_iters == expected['max_iters']
+    assert cfg.model.train_cfg.iter_tc == expected['iter_tc']
+    assert cfg.model.train_cfg.iter_td == expected['iter_td']
+    assert cfg.train_dataloader.batch_size == 12
+    for network in ('generator', 'disc'):
+        assert cfg.optim_wrapper[network].optimizer == dict(type='Adam', lr=4e-4)
+
+
+def test_the_model_index_and_the_readme_tell_of_the_published_models():
+    index = yaml.safe_load((FOLDER / 'metafile.yml').read_text())
+    readme = (FOLDER / 'README.md').read_text()
+    (collection,) = index['Collections']
+    assert (ROOT / collection['README']).samefile(FOLDER / 'README.md')
+    assert [model['Name'] for model in index['Models']] == list(PUBLISHED)
+    for model in index['Models']:
+        cfg = load_config(ROOT / model['Config'])
+        assert model['In Collection'] == collection['Name']
+        assert model['Metadata']['Iterations'] == cfg.train_cfg.max_iters
+        assert model['Metadata']['Batch Size'] == 8 * cfg.train_dataloader.batch_size
+        weights = model['Weights'].rpartition('/')[2]
+        assert weights.startswith(f'{model["Name"]}_20200619-')
+        assert model['Weights'] in readme
+        assert weights in (ROOT / model['Config']).read_text()
+        l1, psnr, ssim = (f'{value:.3f}' for value in model['Results'][0]['Metrics'].values())
+        assert f'| {l1} | {psnr} | {ssim} |' in readme
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_losses_and_window_are_the_published_ones(name):
+    model = load_config(FOLDER / f'{name}.py').model
+    assert model.loss_l1_hole == dict(type='L1Loss', loss_weight=1.0)
+    assert model.loss_gan == dict(type='GANLoss', gan_type='vanilla', loss_weight=0.001)
+    assert model.train_cfg.local_size == (128, 128)
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+@pytest.mark.parametrize('mode', ['train', 'val', 'test'])
+def test_pictures_and_boxes_are_the_published_ones(name, mode):
+    loader = load_config(FOLDER / f'{name}.py')[f'{mode}_dataloader']
+    mask = step_of(loader, 'LoadMask')
+    assert mask.mask_mode == 'bbox'
+    # 108 to 128 pixels a side, 20 away from every border
+    assert mask.mask_config == dict(max_bbox_shape=(128, 128), max_bbox_delta=20, min_margin=20)
+    assert step_of(loader, 'RandomCrop').crop_size == (384, 384)
+    assert step_of(loader, 'Resize').scale == (256, 256)
+    flips = [step for step in loader.dataset.pipeline if step.type == 'Flip']
+    assert flips == [dict(type='Flip', flip_ratio=0.5, direction='horizontal')] * (mode == 'train')
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_training_and_validation_pictures_are_kept_apart(name):
+    cfg = load_config(FOLDER / f'{name}.py')
+    train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
+    assert train.ann_file != val.ann_file
+    assert (train.get('test_mode', False), val.test_mode) == (False, True)
+
+
+def test_networks_of_the_published_configurations_are_the_same(published_cfg):
+    celeba = load_config(FOLDER / 'gl_256x256_8x12_celeba.py')
+    for key in ('encdec', 'disc', 'data_preprocessor'):
+        assert celeba.model[key] == published_cfg.model[key]
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_every_configuration_trains_through_all_phases(name, small_config, tmp_path):
+    cfg = load_config(small_config(name))
+    cfg.work_dir = str(tmp_path / 'run')
+    runner = Runner.from_cfg(cfg)
+    before = {key: value.clone() for key, value in runner.model.named_parameters()}
+    model = runner.train()
+
+    still = [key for key, value in model.named_parameters() if torch.equal(value, before[key])]
+    assert still == []
+    assert {key.split('.')[0] for key in before} == {'generator', 'disc'}
+    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+
+    saved = read_checkpoint(tmp_path / 'run/iter_6.pth')['state_dict']
+    assert all(torch.equal(value, saved[key]) for key, value in model.state_dict().items())
+    metrics = json.loads((tmp_path / 'run/metrics.json').read_text())
+    assert {'l1', 'psnr', 'ssim', 'num_images'} <= metrics.keys()
+    assert all(math.isfinite(value) for value in metrics.values())
+    assert metrics['num_images'] == len(runner.val_dataloader.dataset)
+    assert ('telea/l1' in metrics) == (name == 'gl_128x128_demo')
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_every_configuration_builds_its_model_at_full_size(name):
+    cfg = load_config(FOLDER / f'{name}.py')
+    model = init_model(cfg, device='cpu')
+    base = model.generator.encoder.enc1.conv.out_channels
+    assert base == (16 if name == 'gl_128x128_demo' else 64)
+    size = 128 if name == 'gl_128x128_demo' else 256
+    with torch.no_grad():
+        window = torch.zeros(1, 3, *cfg.model.train_cfg.local_size)
+        logit = model.disc(torch.zeros(1, 3, size, size), window)
+    assert logit.shape == (1, 1)
+
+
+def write(tmp_path, text):
+    path = tmp_path / 'own.py'
+    path.write_text(text)
+    return path
+
+
+def test_a_configuration_of_ones_own_may_inherit_and_have_private_names(tmp_path):
+    text = (
+        f'_base_ = {str(CONFIGS[0])!r}\n_crop = (9, 9)\nmodel = dict(train_cfg=dict(iter_tc=7))\n'
+    )
+    cfg = load_config(write(tmp_path, text))
+    assert cfg._crop == (9, 9)
+    assert cfg.model.train_cfg.iter_tc == 7
+    assert cfg.model.train_cfg.iter_td == load_config(CONFIGS[0]).model.train_cfg.iter_td
+
+
+def test_options_are_put_over_the_file():
+    options = {'model.train_cfg.iter_tc': 5, 'train_dataloader.batch_size': 3, 'work_dir': 'here'}
+    cfg = load_config(CONFIGS[0], options)
+    assert cfg.model.train_cfg.iter_tc == 5
+    assert cfg.train_dataloader.batch_size == 3
+    assert cfg.work_dir == 'here'
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('train_config = dict()', "unknown configuration key 'train_config': did you mean 'train_"),
+        ('max_iters = 3', "unknown configuration key 'max_iters': expected one of .*'train_cfg'"),
+        ('model = dict(', r'cannot read the configuration .*own\.py: .*was never closed'),
+        ("_base_ = 'none.py'", r'cannot read the configuration .*own\.py: .*none\.py'),
+    ],
+)
+def test_a_configuration_with_a_mistake_is_refused(tmp_path, text, message):
+    with pytest.raises(UserError, match=message):
+        load_config(write(tmp_path, text))
+
+
+def test_an_unknown_option_is_refused_like_an_unknown_key():
+    with pytest.raises(UserError, match="'optim_wraper': did you mean 'optim_wrapper'"):
+        load_config(CONFIGS[0], {'optim_wraper.generator.optimizer.lr': 1e-3})
+
+
+def test_a_missing_configuration_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r'no configuration .*none\.py: expected a Python file'):
+        load_config(tmp_path / 'none.py')
+    with pytest.raises(UserError, match='no configuration'):
+        load_config(tmp_path)

@@ -1,0 +1,163 @@
+import numpy as np
+import pytest
+import torch
+from conftest import make_batch, random_image
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from mmedit_gl.errors import UserError
+from mmedit_gl.evaluation import InpaintingMetrics, l1, mean_colour, psnr, ssim, telea
+
+SIZES = [(11, 11), (12, 40), (64, 48), (37, 91), (128, 128)]
+
+
+def pictures(*images):
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+
+
+def noisy(image, seed):
+    noise = np.random.default_rng(seed).integers(-60, 61, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def scored_batch(golden):
+    batch = make_batch(golden['image'], golden['bbox'])
+    return pictures(*golden['metric_pred']), batch['gt_img'], batch['mask']
+
+
+def skimage_ssim(image, other):
+    return structural_similarity(
+        image,
+        other,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=255,
+        channel_axis=2,
+    )
+
+
+def samples(preds, images, bboxes):
+    batch = make_batch(images, bboxes)
+    return [
+        dict(fake_img=fake_img, gt_img=gt_img, mask=mask)
+        for fake_img, gt_img, mask in zip(pictures(*preds), batch['gt_img'], batch['mask'])
+    ]
+
+
+def test_metrics_are_those_of_the_published_table(golden):
+    pred, gt_img, mask = scored_batch(golden)
+    expected = golden['metric_l1_psnr_ssim']
+    np.testing.assert_allclose(l1(pred, gt_img, mask), expected[:, 0], rtol=1e-6)
+    np.testing.assert_allclose(psnr(pred, gt_img), expected[:, 1], rtol=1e-6)
+    np.testing.assert_allclose(ssim(pred, gt_img), expected[:, 2], rtol=1e-4)
+
+
+@pytest.mark.parametrize('size', SIZES)
+def test_psnr_and_ssim_agree_with_scikit_image(size):
+    for seed in range(3):
+        image = random_image(seed, *size)
+        other = noisy(image, seed)
+        pred, target = pictures(other), pictures(image)
+        expected = peak_signal_noise_ratio(image, other, data_range=255)
+        assert psnr(pred, target).item() == pytest.approx(expected, rel=1e-9)
+        assert ssim(pred, target).item() == pytest.approx(skimage_ssim(image, other), rel=1e-9)
+
+
+@pytest.mark.parametrize('k', [1, 17, 100])
+def test_a_constant_error_has_a_closed_form(k):
+    target = torch.randint(0, 156, (2, 3, 20, 30), dtype=torch.uint8)
+    mask = torch.zeros(2, 1, 20, 30, dtype=torch.uint8)
+    mask[0, :, 3:8, 4:20] = mask[1, :, 0, 0] = 1
+    assert l1(target + k * mask, target, mask).tolist() == pytest.approx([100 * k / 255] * 2)
+    assert psnr(target + k, target).tolist() == pytest.approx([20 * np.log10(255 / k)] * 2)
+
+
+def test_ssim_of_flat_pictures_is_their_luminance_term():
+    dark, light = torch.full((1, 3, 16, 16), 50.0), torch.full((1, 3, 16, 16), 150.0)
+    c1 = 2.55**2
+    expected = (2 * 50 * 150 + c1) / (50**2 + 150**2 + c1)
+    assert ssim(dark.byte(), light.byte()).item() == pytest.approx(expected)
+
+
+def test_equal_pictures_score_perfectly(golden):
+    _, gt_img, mask = scored_batch(golden)
+    assert l1(gt_img, gt_img, mask).tolist() == [0, 0]
+    assert psnr(gt_img, gt_img).tolist() == [np.inf, np.inf]
+    assert ssim(gt_img, gt_img).tolist() == pytest.approx([1, 1])
+
+
+def test_l1_ignores_what_is_outside_the_hole(golden):
+    pred, gt_img, mask = scored_batch(golden)
+    elsewhere = pred * mask + (255 - pred) * (1 - mask)
+    assert l1(elsewhere, gt_img, mask).tolist() == l1(pred, gt_img, mask).tolist()
+
+
+def test_a_darker_picture_is_as_far_as_a_lighter_one():
+    dark, light = torch.zeros(1, 3, 12, 12).byte(), torch.full((1, 3, 12, 12), 255).byte()
+    mask = torch.ones(1, 1, 12, 12, dtype=torch.uint8)
+    assert l1(dark, light, mask).item() == l1(light, dark, mask).item() == pytest.approx(100)
+    assert psnr(dark, light).item() == psnr(light, dark).item() == 0
+
+
+def test_metrics_leave_their_inputs_as_they_are(golden):
+    inputs = scored_batch(golden)
+    before = [x.clone() for x in inputs]
+    pred, gt_img, mask = inputs
+    l1(pred, gt_img, mask), psnr(pred, gt_img), ssim(pred, gt_img)
+    assert all(torch.equal(x, y) for x, y in zip(inputs, before))
+
+
+def test_a_batch_scores_like_its_pictures_one_by_one(golden):
+    pred, gt_img, mask = scored_batch(golden)
+    for i in range(2):
+        one = slice(i, i + 1)
+        for metric, args in [(l1, (pred, gt_img, mask)), (psnr, (pred, gt_img))]:
+            assert metric(*args)[i].item() == metric(*(x[one] for x in args)).item()
+        assert ssim(pred, gt_img)[i].item() == pytest.approx(
+            ssim(pred[one], gt_img[one]).item(), rel=1e-12
+        )
+
+
+def test_the_metric_averages_over_pictures_and_not_over_batches(golden):
+    metric = InpaintingMetrics()
+    all_samples = samples(
+        [*golden['metric_pred'], golden['image'][0]],
+        np.stack([*golden['image'], golden['metric_pred'][1]]),
+        [*golden['bbox'], [10, 20, 30, 40]],
+    )
+    metric.process({}, all_samples[:2])
+    metric.process({}, all_samples[2:])
+    values = metric.evaluate(size=3)
+
+    pred, gt_img, mask = (
+        torch.stack([s[name] for s in all_samples]) for name in ('fake_img', 'gt_img', 'mask')
+    )
+    assert values == dict(
+        l1=pytest.approx(l1(pred, gt_img, mask).mean().item()),
+        psnr=pytest.approx(psnr(pred, gt_img).mean().item()),
+        ssim=pytest.approx(ssim(pred, gt_img).mean().item()),
+        num_images=3,
+    )
+
+
+def test_baselines_are_scored_on_the_same_holes():
+    images = np.stack([random_image(seed, 40, 50) for seed in (1, 2)])
+    bboxes = [[5, 6, 12, 20], [20, 10, 9, 9]]
+    metric = InpaintingMetrics(baselines=['mean', 'telea'])
+    metric.process({}, samples(images[::-1].copy(), images, bboxes))
+    values = metric.evaluate(size=2)
+
+    batch = make_batch(images, bboxes)
+    target, mask = batch['gt_img'], batch['mask']
+    for name, fill in [('mean', mean_colour), ('telea', telea)]:
+        filled = pictures(*(fill(image, m.numpy()[0]) for image, m in zip(images, mask)))
+        assert values[f'{name}/l1'] == pytest.approx(l1(filled, target, mask).mean().item())
+        assert values[f'{name}/psnr'] == pytest.approx(psnr(filled, target).mean().item())
+        assert values[f'{name}/ssim'] == pytest.approx(ssim(filled, target).mean().item())
+    assert values['num_images'] == 2
+    assert values['l1'] > values['mean/l1'] > values['telea/l1']
+
+
+def test_an_unknown_baseline_is_refused_with_those_there_are():
+    with pytest.raises(UserError, match=r"in \['mean', 'telea'\], got \['median'\]"):
+        InpaintingMetrics(baselines=['telea', 'median'])

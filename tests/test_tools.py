@@ -1,0 +1,396 @@
+"""The commands that a user types, and what they say of bad input."""
+
+import json
+import os
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, random_image, run_tool, shrink
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.visualization import Visualizer
+from test_checkpoint import Reduced
+from test_runner import pictures_with_bad_ones
+
+from mmedit_gl.engine import load_config
+
+ENV = {**os.environ, 'OMP_NUM_THREADS': '1'}
+NO_DISC = ('model.disc=None', 'optim_wrapper.disc=None')
+
+
+@pytest.fixture(autouse=True)
+def plain_configs(monkeypatch):
+    """mmengine formats a configuration four times a run, for a second: left out in this process."""
+    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
+
+
+@pytest.fixture(scope='module')
+def config(tmp_path_factory, data_root) -> Path:
+    cfg = load_config(ROOT / 'configs/inpainting/global_local/gl_256x256_8x12_places.py')
+    path = tmp_path_factory.mktemp('config') / 'small.py'
+    shrink(cfg, data_root).dump(path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def trained(config):
+    """The working directory that `tools/train.py` leaves, and what it printed."""
+    work_dir = config.parent / 'trained'
+    done = run_tool('train.py', config, '--work-dir', work_dir, cwd=config.parent, env=ENV)
+    assert done.returncode == 0, done.stderr
+    return work_dir, done
+
+
+@pytest.fixture
+def tool(monkeypatch, capfd):
+    """Runs a tool in this process, which saves its imports; gives status, stdout and stderr."""
+
+    def run(name: str, *args) -> tuple[int, str, str]:
+        for singleton in (MessageHub, MMLogger, Visualizer, DefaultScope):
+            singleton._instance_dict.clear()  # as in a new process
+        monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
+        capfd.readouterr()
+        try:
+            runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
+            status = 0
+        except SystemExit as end:
+            status = end.code
+        return status, *capfd.readouterr()
+
+    return run
+
+
+def one_sentence(status: int, stdout: str, stderr: str) -> str:
+    """The one line on stderr of a command that ended for a mistake of its user."""
+    assert status == 2, stderr
+    assert 'Traceback' not in stdout + stderr
+    (line,) = [line for line in stderr.splitlines() if line.strip()]
+    assert line.startswith('error: ')
+    assert len(line) > len('error: ')
+    return line
+
+
+@pytest.fixture
+def refused(tool, config, tmp_path):
+    """What a tool says of bad input; nothing half-written must be left."""
+
+    def run(name: str, *args, config: Path = config) -> str:
+        work_dir, out = tmp_path / 'work', tmp_path / 'out.json'
+        extra = ['--out', out] if name == 'test.py' else []
+        line = one_sentence(*tool(name, config, *args, '--work-dir', work_dir, *extra))
+        left = [p for p in work_dir.rglob('*') if p.suffix in ('.pth', '.part', '.png')]
+        assert left == []
+        assert not (work_dir / 'metrics.json').exists()
+        assert not out.exists()
+        return line
+
+    return run
+
+
+def table_row(stdout: str) -> list[float]:
+    (row,) = re.findall(r'^model +([\d.]+) +([\d.]+) +([\d.]+)$', stdout, re.MULTILINE)
+    return [float(value) for value in row]
+
+
+def assert_table_is(stdout: str, metrics: dict) -> None:
+    assert re.search(r'^ +l1 in the hole \(%\) +PSNR \(dB\) +SSIM$', stdout, re.MULTILINE)
+    expected = [metrics[name] for name in ('l1', 'psnr', 'ssim')]
+    assert table_row(stdout) == pytest.approx(expected, abs=5.1e-4)
+    assert f'\n{metrics["num_images"]} images\n' in stdout
+
+
+def test_train_leaves_checkpoints_log_metrics_and_pictures(trained):
+    work_dir, done = trained
+    assert sorted(p.name for p in work_dir.glob('*.pth')) == [f'iter_{i}.pth' for i in (2, 4, 6)]
+    metrics = json.loads((work_dir / 'metrics.json').read_text())
+    assert metrics.keys() == {'l1', 'psnr', 'ssim', 'num_images'}
+    assert metrics['num_images'] == 4
+    assert_table_is(done.stdout, metrics)
+    assert done.stdout.endswith(f'metrics.json and completions are in {work_dir}\n')
+    completions = sorted(p.name for p in (work_dir / 'completions').iterdir())
+    assert completions == [f'{i:05d}_Places365_val_{i:08d}.png' for i in range(4)]
+    (log,) = work_dir.glob('*/*.log')
+    for i in range(1, 7):
+        assert f'[{i}/6]' in log.read_text()
+        assert f'[{i}/6]' in done.stdout
+    (events,) = work_dir.glob('*/vis_data/events.out.tfevents.*')
+    assert b'loss_l1_hole' in events.read_bytes()
+    samples = sorted(p.name for p in work_dir.glob('*/vis_data/vis_image/*.png'))
+    assert samples == ['train_samples_3.png', 'train_samples_6.png']
+    picture = cv2.imread(str(next(work_dir.glob('*/vis_data/vis_image/*.png'))))
+    assert picture.shape == (2 * 64, 3 * 64 + 8, 3)
+
+
+def test_pictures_show_original_masked_and_completed(trained, data_root):
+    work_dir, _ = trained
+    strip = cv2.imread(str(work_dir / 'completions/00001_Places365_val_00000001.png'))
+    original, masked, completed = strip[:, :64], strip[:, 68:132], strip[:, 136:]
+    hole = (masked == 255).all(axis=2) & (completed != masked).any(axis=2)
+    assert 20 * 20 * 0.9 <= hole.sum() <= 24 * 24
+    assert np.array_equal(original[~hole], completed[~hole])
+    assert not np.array_equal(original[hole], completed[hole])
+
+
+def test_test_prints_and_writes_the_metrics_of_the_run(trained, config, tmp_path):
+    work_dir, _ = trained
+    args = (config, work_dir / 'iter_6.pth', '--work-dir', tmp_path / 'work')
+    args += ('--out', tmp_path / 'new/m.json', '--show-dir', tmp_path / 'shown')
+    done = run_tool('test.py', *args, cwd=tmp_path, env=ENV)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / 'new/m.json').read_text())
+    assert list(metrics) == ['l1', 'psnr', 'ssim', 'num_images']
+    assert metrics == pytest.approx(json.loads((work_dir / 'metrics.json').read_text()))
+    assert_table_is(done.stdout, metrics)
+    assert '4/4' in done.stdout  # the progress bar
+    for path in (work_dir / 'completions').iterdir():
+        shown = cv2.imread(str(tmp_path / 'shown' / path.name))
+        assert np.array_equal(shown, cv2.imread(str(path)))
+    assert len(list((tmp_path / 'shown').iterdir())) == 4
+    assert not list((tmp_path / 'work').rglob('*.png'))
+
+
+def test_metrics_do_not_depend_on_the_batch_size_or_workers(trained, config, tmp_path, tool):
+    work_dir, _ = trained
+    args = (config, work_dir / 'iter_6.pth', '--work-dir', tmp_path, '--out', tmp_path / 'm.json')
+    options = ('test_dataloader.batch_size=3', 'test_dataloader.num_workers=1')
+    assert tool('test.py', *args, '--cfg-options', *options)[0] == 0
+    metrics = json.loads((tmp_path / 'm.json').read_text())
+    expected = json.loads((work_dir / 'metrics.json').read_text())
+    assert metrics == pytest.approx(expected, rel=1e-3)
+    assert metrics['num_images'] == 4
+
+
+def test_amp_and_load_from_train_on_from_weights(trained, config, tmp_path, tool):
+    work_dir, _ = trained
+    start = work_dir / 'iter_6.pth'
+    args = ('--load-from', start, '--amp', '--cfg-options', 'train_cfg.max_iters=1')
+    status, stdout, stderr = tool('train.py', config, '--work-dir', tmp_path, *args)
+    assert status == 0, stderr
+    assert f'Loaded the weights of {start}' in stdout
+    assert "Phase 'generator' from iteration 0 on" in stdout  # a new run
+    before, after = (
+        torch.load(path, weights_only=False)['state_dict']
+        for path in (start, tmp_path / 'iter_1.pth')
+    )
+    for name, value in after.items():
+        if name.startswith('disc.'):
+            assert torch.equal(value, before[name]), name
+        elif not name.endswith('num_batches_tracked'):
+            # One step of Adam moves a parameter by its learning rate, 4e-4, at most.
+            torch.testing.assert_close(value, before[name], rtol=0.5, atol=0.1)
+    loss = float(re.search(r'loss_l1_hole: ([\d.]+)', stdout)[1])
+    exact_dir = tmp_path / 'exact'
+    _, stdout, _ = tool('train.py', config, '--work-dir', exact_dir, *args[:2], *args[3:])
+    exact = float(re.search(r'loss_l1_hole: ([\d.]+)', stdout)[1])
+    assert loss == pytest.approx(exact, rel=0.05)
+    exact_weights = torch.load(exact_dir / 'iter_1.pth', weights_only=False)['state_dict']
+    assert any(not torch.equal(value, after[name]) for name, value in exact_weights.items())
+
+
+def test_amp_trains_a_generator_alone(config, tmp_path, tool):
+    options = (*NO_DISC, 'model.train_cfg.iter_tc=1', 'train_cfg.max_iters=1')
+    args = (config, '--work-dir', tmp_path, '--amp', '--cfg-options', *options)
+    status, _, stderr = tool('train.py', *args)
+    assert status == 0, stderr
+    assert (tmp_path / 'iter_1.pth').is_file()
+
+
+def test_resume_goes_on_where_the_run_of_the_work_dir_was(trained, config, tmp_path, tool):
+    stop = ('--cfg-options', 'train_cfg.max_iters=3')
+    assert tool('train.py', config, '--work-dir', tmp_path, *stop)[0] == 0
+    line = one_sentence(*tool('train.py', config, '--work-dir', tmp_path))
+    assert f'{tmp_path} holds the checkpoints of an earlier run: go on with it by --resume' in line
+    status, stdout, stderr = tool('train.py', config, '--work-dir', tmp_path, '--resume')
+    assert status == 0, stderr
+    assert re.findall(r'Iter\(train\) \[(\d)/6\]', stdout) == ['4', '5', '6']
+    resumed = json.loads((tmp_path / 'metrics.json').read_text())
+    expected = json.loads((trained[0] / 'metrics.json').read_text())
+    assert resumed == pytest.approx(expected, rel=0.05)
+
+
+def test_resume_takes_a_path(trained, config, tmp_path, tool):
+    args = ('--work-dir', tmp_path, '--resume', trained[0] / 'iter_4.pth')
+    status, stdout, stderr = tool('train.py', config, *args)
+    assert status == 0, stderr
+    assert re.findall(r'Iter\(train\) \[(\d)/6\]', stdout) == ['5', '6']
+    assert "Phase 'joint' from iteration 4 on" in stdout
+
+
+def test_resume_and_load_from_exclude_each_other(trained, refused):
+    checkpoint = trained[0] / 'iter_4.pth'
+    line = refused('train.py', '--resume', checkpoint, '--load-from', checkpoint)
+    assert 'give one of them' in line
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['train_dataloader.dataset.data_root=/none'], 'no folder /none/data_large: .*README.md'),
+        (['val_dataloader.dataset.data_root=/none'], 'no folder /none/val_large: .*README.md'),
+        (['train_dataloader.dataset.ann_file=none.txt'], r'list file \S*/none.txt .*README.md'),
+        (['modle.type=GLInpaintor'], "unknown configuration key 'modle': did you mean 'model'"),
+        (['model.type=GLInpainter'], 'GLInpainter is not in the mmedit_gl::model registry'),
+        (['train_dataloader.dataset.type=Images'], 'Images is not in the .*dataset registry'),
+        (['default_hooks.phase.type=Phases'], 'Phases is not in the mmedit_gl::hook registry'),
+        (['train_cfg.type=Loop'], 'Loop is not in the mmedit_gl::loop registry'),
+        (['model.encdec.encoder.base_chanels=3'], "argument 'base_chanels'"),
+        (['train_dataloader.dataset.data_rot=x'], "argument 'data_rot'"),
+        (['train_cfg.val_intervall=3'], "argument 'val_intervall'"),
+        (['optim_wrapper.generator.optimizer.lrr=3'], "argument 'lrr'"),
+        (['model.train_cfg.iter_td=1'], 'got iter_tc=2 and iter_td=1'),
+        (['model.train_cfg.iter_tcc=1'], "argument 'iter_tcc'"),
+        (['model.train_cfg.local_size=None', 'model.train_cfg.local_sizes=3'], "'local_sizes'"),
+        (['model.disc.global_disc_cfg.num_conv=3'], "argument 'num_conv'"),
+        (['model.encdec.decoder.norm_cfg.epsi=3'], "argument 'epsi'"),
+        (['train_dataloader.batch_sizes=3'], "argument 'batch_sizes'"),
+        (['train_dataloader.dataset.pipeline.1.crop=3'], "argument 'crop'"),
+        (['train_dataloader.dataset.pipeline.1.type=Crop'], 'Crop is not in the .*transform'),
+        (NO_DISC, 'after iteration iter_tc=2 .* the model has none'),
+        (['model.disc=None'], "optim_wrapper names 'disc'"),
+        (['model.train_cfg.local_size=(16,16)'], r'a hole of \d\dx\d\d pixels'),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list | tuple) else '',
+)
+def test_train_refuses_a_configuration_in_one_sentence(refused, options, message):
+    assert re.search(message, refused('train.py', '--cfg-options', *options))
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        (None, r'no configuration \S*none.py'),
+        ('model = dict(', r'cannot read the configuration \S*none.py: .*never closed'),
+        ("_base_ = './other.py'", r'cannot read the configuration \S*none.py: .*other.py'),
+    ],
+)
+@pytest.mark.parametrize('name', ['train.py', 'test.py'])
+def test_a_configuration_that_cannot_be_read_is_named(refused, tmp_path, name, text, message):
+    path = tmp_path / 'none.py'
+    if text:
+        path.write_text(text)
+    args = ['c.pth'] if name == 'test.py' else []
+    assert re.search(message, refused(name, *args, config=path))
+
+
+def test_an_empty_list_is_refused(refused, tmp_path):
+    (tmp_path / 'empty.txt').write_text('\n')
+    line = refused(
+        'train.py', '--cfg-options', f'train_dataloader.dataset.ann_file={tmp_path}/empty.txt'
+    )
+    assert f'the list file {tmp_path}/empty.txt is empty' in line
+
+
+@pytest.mark.parametrize(('good', 'num_workers'), [(0, 0), (2, 0), (2, 1)])
+def test_too_many_unreadable_pictures_stop_training(refused, tmp_path, good, num_workers):
+    root = pictures_with_bad_ones(tmp_path, good=good, bad=8)
+    options = ['model.train_cfg.iter_tc=100', 'model.train_cfg.iter_td=100', 'val_cfg=None']
+    options += ['train_cfg.max_iters=100', 'val_dataloader=None', 'val_evaluator=None']
+    options += [f'train_dataloader.dataset.data_root={root}']
+    options += [f'train_dataloader.num_workers={num_workers}']
+    options += ['default_hooks.checkpoint=None']
+    line = refused('train.py', '--cfg-options', *options)
+    problem = 'could not be used, more than 1%' if good else '20 pictures in a row cannot be used'
+    assert problem in line
+    assert re.search(rf'the last: cannot read {root}/data_large/\d+.jpg', line)
+
+
+@pytest.mark.parametrize('num_workers', [0, 1])
+def test_an_unreadable_picture_is_an_error_in_testing(trained, refused, tmp_path, num_workers):
+    (tmp_path / 'val_large').mkdir()
+    whole = cv2.imencode('.jpg', random_image(0, 80, 90))[1].tobytes()
+    (tmp_path / 'val_large/a.jpg').write_bytes(whole)
+    (tmp_path / 'val_large/b.jpg').write_bytes(whole[:300])
+    options = [f'test_dataloader.dataset.data_root={tmp_path}', 'test_dataloader.dataset.ann_file=']
+    options += [f'test_dataloader.num_workers={num_workers}']
+    line = refused('test.py', trained[0] / 'iter_6.pth', '--cfg-options', *options)
+    assert f'cannot read {tmp_path}/val_large/b.jpg: not an image, or a truncated one' in line
+
+
+@pytest.mark.parametrize(
+    ('shape', 'value', 'message'),
+    [
+        ((32, 64), 255, r'the mask for \S*_0000000\d.jpg has 32x64 pixels, the picture 64x64'),
+        ((64, 64), 0, 'the mask is empty'),
+        (None, 0, r'cannot read \S*masks/Places365_val_00000000.png'),
+    ],
+    ids=['size', 'empty', 'missing'],
+)
+def test_a_mask_that_does_not_fit_is_an_error(
+    trained, refused, config, tmp_path, shape, value, message
+):
+    (tmp_path / 'masks').mkdir()
+    for i in range(4 if shape else 0):
+        path = tmp_path / f'masks/Places365_val_{i:08d}.png'
+        cv2.imwrite(str(path), np.full(shape, value, np.uint8))
+    cfg = load_config(config)
+    (step,) = [s for s in cfg.test_dataloader.dataset.pipeline if s.type == 'LoadMask']
+    step.mask_mode, step.mask_config = 'file', dict(mask_dir=str(tmp_path / 'masks'))
+    cfg.dump(tmp_path / 'masks.py')
+    line = refused('test.py', trained[0] / 'iter_6.pth', config=tmp_path / 'masks.py')
+    assert re.search(message, line)
+
+
+def hostile(path: Path, mark: Path, is_zip: bool) -> Path:
+    content = dict(state_dict={}, meta=Reduced(os.system, f'touch {mark}'))
+    torch.save(content, path, _use_new_zipfile_serialization=is_zip)
+    return path
+
+
+@pytest.mark.parametrize('name', ['train.py --load-from', 'train.py --resume', 'test.py'])
+def test_a_checkpoint_that_cannot_be_used_is_refused(trained, refused, tmp_path, name):
+    name, *option = name.split()
+    whole = (trained[0] / 'iter_6.pth').read_bytes()
+    mark, half, wrong = (tmp_path / n for n in ('mark', 'half.pth', 'gl-00000000.pth'))
+    half.write_bytes(whole[: len(whole) // 2])
+    wrong.write_bytes(whole)
+    other = torch.load(trained[0] / 'iter_6.pth', weights_only=False)
+    other['state_dict']['generator.encoder.enc1.conv.weight'] = torch.zeros(8, 4, 5, 5)
+    torch.save(other, tmp_path / 'other.pth')
+    cases = [
+        (tmp_path / 'none.pth', 'no checkpoint {}: expected a file'),
+        (half, 'cannot read the checkpoint {}: it is truncated'),
+        (wrong, '{} is damaged or not what its name says'),
+        (hostile(tmp_path / 'a.pth', mark, True), 'the checkpoint {} is refused: loading it would'),
+        (
+            hostile(tmp_path / 'b.pth', mark, False),
+            'the checkpoint {} is refused: loading it would',
+        ),
+        (tmp_path / 'other.pth', '{} is of another architecture than the configuration'),
+    ]
+    for path, message in cases:
+        line = refused(name, *option, path)
+        assert message.format(path) in line
+    assert 'generator.encoder.enc1.conv.weight has the shape (8, 4, 5, 5)' in line
+    assert not mark.exists()
+
+
+def test_an_error_while_the_progress_bar_turns_leaves_the_terminal_whole(trained, config, tmp_path):
+    (tmp_path / 'val_large').mkdir()
+    for name in ('a.jpg', 'b.jpg'):
+        cv2.imwrite(str(tmp_path / 'val_large' / name), random_image(0, 80, 90))
+    (tmp_path / 'val_large/c.jpg').write_bytes(b'no picture')
+    options = [f'test_dataloader.dataset.data_root={tmp_path}', 'test_dataloader.dataset.ann_file=']
+    args = (config, trained[0] / 'iter_6.pth', '--work-dir', tmp_path / 'work')
+    done = run_tool(
+        'test.py', *args, '--cfg-options', *options, cwd=tmp_path, env={**ENV, 'FORCE_COLOR': '1'}
+    )
+    line = one_sentence(done.returncode, done.stdout, done.stderr)
+    assert f'cannot read {tmp_path}/val_large/c.jpg' in line
+    hide_cursor, show_cursor = '\x1b[?25l', '\x1b[?25h'
+    assert done.stdout.count(hide_cursor) == done.stdout.count(show_cursor) == 1
+
+
+def test_too_many_unreadable_pictures_end_a_process_with_workers_too(config, tmp_path):
+    root = pictures_with_bad_ones(tmp_path, good=0, bad=3)
+    options = (f'train_dataloader.dataset.data_root={root}', 'train_dataloader.num_workers=1')
+    args = (config, '--work-dir', tmp_path / 'work', '--cfg-options', *options)
+    done = run_tool('train.py', *args, cwd=tmp_path, env=ENV)
+    line = one_sentence(done.returncode, done.stdout, done.stderr)
+    assert '20 pictures in a row cannot be used' in line
+    assert not list((tmp_path / 'work').rglob('*.pth'))
