@@ -20,6 +20,8 @@ setup(
         'mmengine>=0.10.7,<0.11',
         'numpy',
         'opencv-python>=5',
+        'pillow',
+        'rich',
         'tensorboard',
         'torch>=2.6',
         'torchvision',

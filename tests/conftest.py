@@ -107,9 +107,11 @@ def shrink(cfg: Config, data_root: Path) -> Config:
             loader.dataset.data_root = str(data_root)
         for step in loader.dataset.pipeline:
             if step.type == 'RandomCrop':
-                step.crop_size = (72, 72)
+                step.crop_size = (72, 72) if loader.dataset.type == 'ImageDataset' else (64, 64)
             if step.type == 'Resize':
-                step.scale = 96 if isinstance(step.scale, int) else (64, 64)
+                step.scale = 72 if isinstance(step.scale, int) else (64, 64)
+            if step.type == 'RandomResize':
+                step.scale = (72, 96)
             if step.type == 'LoadMask':
                 step.mask_config = dict(max_bbox_shape=(24, 24), max_bbox_delta=4, min_margin=8)
     cfg.train_cfg.update(max_iters=6, val_interval=6)

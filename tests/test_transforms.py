@@ -11,6 +11,7 @@ from mmedit_gl.datasets import (
     LoadMask,
     PackInputs,
     RandomCrop,
+    RandomResize,
     Resize,
     read_image,
 )
@@ -80,6 +81,14 @@ def test_resize_to_a_size_and_by_the_shorter_edge():
     halved = Resize((45, 30))(sample(img))['gt_img'].astype(float)
     blocks = img.reshape(30, 2, 45, 2, 3).mean(axis=(1, 3))
     assert np.abs(halved - blocks).max() <= 0.5
+
+
+def test_random_resize_draws_every_length_of_the_shorter_edge():
+    shapes = {
+        RandomResize((20, 23))(sample(random_image(0, 60, 90), seed))['gt_img'].shape
+        for seed in range(60)
+    }
+    assert shapes == {(20, 30, 3), (21, 32, 3), (22, 33, 3), (23, 34, 3)}
 
 
 @pytest.mark.parametrize(('direction', 'axis'), [('horizontal', 1), ('vertical', 0)])

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 from mmengine import DictAction
+from mmengine.dist import is_main_process
+from rich.progress import Progress
 
 from mmedit_gl.engine import Runner, TestProgressHook, load_config
 from mmedit_gl.errors import one_sentence_errors
@@ -40,12 +42,13 @@ def main() -> None:
     cfg.default_hooks.completions = completions if args.show_dir else None
 
     runner = Runner.from_cfg(cfg)
-    with TestProgressHook() as progress:
-        runner.register_hook(progress)
+    with Progress(disable=not is_main_process()) as progress:
+        runner.register_hook(TestProgressHook(progress))
         metrics = runner.test()
-    print(metrics_table(metrics))
-    if args.out:
-        save_metrics(metrics, args.out)
+    if is_main_process():
+        print(metrics_table(metrics))
+        if args.out:
+            save_metrics(metrics, args.out)
 
 
 if __name__ == '__main__':

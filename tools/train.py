@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from mmengine import DictAction
+from mmengine.dist import is_main_process
 
 from mmedit_gl.engine import Runner, load_config
 from mmedit_gl.errors import UserError, one_sentence_errors
@@ -63,6 +64,8 @@ def main() -> None:
 
     runner = Runner.from_cfg(cfg)
     runner.train()
+    if not is_main_process():
+        return
     metrics = work_dir / 'metrics.json'
     if metrics.is_file():
         print(metrics_table(read_metrics(metrics)))

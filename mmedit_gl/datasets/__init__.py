@@ -11,6 +11,7 @@ from .transforms import (
     LoadMask,
     PackInputs,
     RandomCrop,
+    RandomResize,
     Resize,
     read_image,
 )
@@ -26,6 +27,7 @@ __all__ = [
     'LoadMask',
     'PackInputs',
     'RandomCrop',
+    'RandomResize',
     'Resize',
     'bbox2mask',
     'binarize',

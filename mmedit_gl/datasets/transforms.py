@@ -95,10 +95,21 @@ class Resize(BaseTransform):
         img, size = results['gt_img'], self.scale
         if isinstance(size, int):
             height, width = img.shape[:2]
-            ratio = size / min(height, width)
-            size = (round(width * ratio), round(height * ratio))
+            size = tuple(round(edge * size / min(height, width)) for edge in (width, height))
         results['gt_img'] = cv2.resize(img, size, interpolation=cv2.INTER_LINEAR)
         return results
+
+
+@TRANSFORMS.register_module()
+class RandomResize(BaseTransform):
+    """The shorter edge to a random length between those of `scale`, in pixels, both included."""
+
+    def __init__(self, scale: tuple[int, int]):
+        self.scale = scale
+
+    def transform(self, results: dict) -> dict:
+        shortest, longest = self.scale
+        return Resize(int(results['rng'].integers(shortest, longest + 1)))(results)
 
 
 @TRANSFORMS.register_module()

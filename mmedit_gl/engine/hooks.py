@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from mmengine.dist import get_rank, get_world_size, is_main_process
 from mmengine.hooks import Hook
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from mmedit_gl.engine.runner import Runner
 from mmedit_gl.errors import UserError
@@ -134,38 +134,16 @@ class MetricsHook(Hook):
             save_metrics(metrics, Path(runner.work_dir) / 'metrics.json')
 
 
-@HOOKS.register_module()
 class TestProgressHook(Hook):
-    """A progress bar with the time that the test still takes.
+    """Moves a progress bar on with each picture tested."""
 
-    A context manager too: on a terminal, a bar that an error leaves behind would hide the cursor
-    and swallow the error's message.
-    """
-
-    def __init__(self):
-        columns = (
-            TextColumn('{task.description}'),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
-        self.progress = Progress(*columns, disable=not is_main_process())
-
-    def __enter__(self) -> 'TestProgressHook':
-        return self
-
-    def __exit__(self, *error) -> None:
-        if error[0] is not None:
-            self.progress.stop()
+    def __init__(self, progress: Progress):
+        self.progress = progress
 
     def before_test_epoch(self, runner: Runner) -> None:
         self.task = self.progress.add_task('test', total=len(runner.test_dataloader.dataset))
-        self.progress.start()
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: list[dict]
     ) -> None:
         self.progress.advance(self.task, len(outputs) * get_world_size())
-
-    def after_test_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
-        self.progress.stop()

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+import torch
 from mmengine.device import get_device
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.model import convert_sync_batchnorm
@@ -42,6 +43,8 @@ class Runner(MMEngineRunner):
         super().register_default_hooks(hooks)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        # The layout of memory in which convolutions are fastest, on CPUs and GPUs alike.
+        model = model.to(memory_format=torch.channels_last)
         if not self.distributed:
             return super().wrap_model(model_wrapper_cfg, model)
         if sync_bn := self.cfg.get('sync_bn'):

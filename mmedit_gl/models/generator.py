@@ -110,6 +110,8 @@ class GLDecoder(nn.Sequential):
         layers['dec7'] = ConvModule(channels, 3, 3, padding=1, act_cfg=None)
         layers['clip'] = nn.Hardtanh()
         super().__init__(layers)
+        # So that training starts within [-1, 1]: what is clipped has no gradient.
+        nn.init.normal_(self.dec7.conv.weight, std=0.02)
 
 
 @MODELS.register_module()

@@ -1,11 +1,12 @@
-# Photographs that scikit-image ships, decoded once; pictures of 128x128 with holes of 48 to 64.
+# Photographs that scikit-image ships, at hand with a shorter edge of 256; pictures of 128x128 with
+# holes of 24 to 56.
 _bbox = dict(
     type='LoadMask',
     mask_mode='bbox',
-    mask_config=dict(max_bbox_shape=(64, 64), max_bbox_delta=16, min_margin=10),
+    mask_config=dict(max_bbox_shape=(56, 56), max_bbox_delta=32, min_margin=10),
 )
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=8,
     num_workers=1,
     persistent_workers=True,
     drop_last=True,
@@ -15,9 +16,8 @@ train_dataloader = dict(
         type='DemoPhotos',
         split='train',
         pipeline=[
-            dict(type='Resize', scale=256),
-            dict(type='RandomCrop', crop_size=(192, 192)),
-            dict(type='Resize', scale=(128, 128)),
+            dict(type='RandomResize', scale=(128, 320)),
+            dict(type='RandomCrop', crop_size=(128, 128)),
             dict(type='Flip', flip_ratio=0.5, direction='horizontal'),
             dict(type='Flip', flip_ratio=0.5, direction='vertical'),
             _bbox,
@@ -36,9 +36,8 @@ val_dataloader = dict(
         repeats=8,
         test_mode=True,
         pipeline=[
-            dict(type='Resize', scale=256),
-            dict(type='RandomCrop', crop_size=(192, 192)),
-            dict(type='Resize', scale=(128, 128)),
+            dict(type='Resize', scale=170),
+            dict(type='RandomCrop', crop_size=(128, 128)),
             _bbox,
             dict(type='PackInputs'),
         ],

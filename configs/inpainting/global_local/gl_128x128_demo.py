@@ -1,11 +1,20 @@
-# Global&Local in miniature, on photographs that scikit-image ships: a quarter of the channels.
+# Global&Local in miniature: a quarter of the channels, pictures of 128x128, holes of 24 to 56, on
+# photographs that scikit-image ships.
+#   Source     this project, to see the whole path at work
+#   Expected   l1 12.9 %, PSNR 26.4 dB, SSIM 0.914 on 16 holes in 2 photographs; on the same holes
+#              mean colour has 16.2 %, 24.9 dB, 0.909, Telea's fast marching 10.3 %, 26.9 dB, 0.933
+#   Cost       4.5 minutes on two cores
+#   Command    python tools/train.py configs/inpainting/global_local/gl_128x128_demo.py
+#   Differs from gl_256x256_8x12_places.py: size and length; the generator's learning rate falls to
+#   zero over the run, so that the short joint phase refines what the first has learned
 _base_ = [
     '../../_base_/default_runtime.py',
     '../../_base_/models/gl.py',
     '../../_base_/datasets/demo_photos.py',
+    '../../_base_/schedules/gl_500k.py',
 ]
 
-_disc = dict(base_channels=16, max_channels=128, num_convs=5, fc_in_channels=128 * 4 * 4)
+_disc = dict(base_channels=16, max_channels=128, fc_in_channels=128 * 4 * 4, fc_out_channels=256)
 model = dict(
     encdec=dict(
         encoder=dict(base_channels=16),
@@ -13,19 +22,19 @@ model = dict(
         decoder=dict(base_channels=16),
     ),
     disc=dict(
-        global_disc_cfg=dict(**_disc, fc_out_channels=128),
-        local_disc_cfg=dict(**{**_disc, 'num_convs': 4}, fc_out_channels=128),
+        global_disc_cfg=dict(num_convs=5, **_disc),
+        local_disc_cfg=dict(num_convs=4, **_disc),
     ),
-    train_cfg=dict(iter_tc=300, iter_td=330, local_size=(64, 64)),
+    train_cfg=dict(iter_tc=1_100, iter_td=1_140, local_size=(64, 64)),
 )
-optim_wrapper = dict(
-    generator=dict(optimizer=dict(lr=1e-3)),
+optim_wrapper = dict(generator=dict(optimizer=dict(lr=5e-4)))
+param_scheduler = dict(
+    generator=[dict(type='CosineAnnealingLR', by_epoch=False, T_max=1_200, eta_min=0)],
+    disc=[],
 )
-train_cfg = dict(type='TrainLoop', max_iters=400, val_interval=100)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
+train_cfg = dict(max_iters=1_200, val_interval=1_200)
 default_hooks = dict(
-    logger=dict(interval=10),
-    checkpoint=dict(interval=100, max_keep_ckpts=1),
-    train_samples=dict(interval=100),
+    logger=dict(interval=50),
+    checkpoint=dict(interval=400, max_keep_ckpts=1),
+    train_samples=dict(interval=400),
 )
