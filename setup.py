@@ -28,6 +28,6 @@ setup(
     ],
     extras_require={
         'demo': ['scikit-image'],
-        'tests': ['hypothesis', 'pytest', 'ruff', 'scikit-image'],
+        'tests': ['pytest', 'ruff', 'scikit-image'],
     },
 )

@@ -217,3 +217,8 @@ def test_iter_td_before_iter_tc_is_refused():
 def test_discriminators_without_their_loss_are_refused():
     with pytest.raises(UserError, match='needs loss_gan'):
         build_small(loss_gan=None)
+
+
+def test_training_without_a_loss_in_the_hole_is_refused():
+    with pytest.raises(UserError, match='needs loss_l1_hole'):
+        build_small(loss_l1_hole=None)

@@ -51,7 +51,9 @@ class GLInpaintor(BaseModel):
         self.parallel = dict(generator=self.generator, disc=self.disc)
         if disc and not loss_gan:
             raise UserError('GLInpaintor: a discriminator (disc) needs loss_gan too')
-        if train_cfg is not None:
+        if train_cfg and not loss_l1_hole:
+            raise UserError('GLInpaintor: to be trained (train_cfg) it needs loss_l1_hole')
+        if train_cfg:
             self._set_train_cfg(**train_cfg)
 
     def _set_train_cfg(self, iter_tc: int, iter_td: int, local_size: tuple[int, int]) -> None:
