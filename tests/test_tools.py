@@ -1,24 +1,30 @@
 """The commands that a user types, and what they say of bad input."""
 
+import hashlib
 import json
 import os
 import re
 import runpy
 import sys
+from collections import OrderedDict
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, random_image, run_tool, shrink
+from conftest import ROOT, random_image, run_tool, seeded_state_dict, shrink
+from mmengine.dataset import default_collate
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
 from test_checkpoint import Reduced
 from test_runner import pictures_with_bad_ones
 
+from mmedit_gl.apis import init_model
 from mmedit_gl.engine import load_config
+from mmedit_gl.evaluation import l1
+from mmedit_gl.registry import DATASETS
 
 ENV = {**os.environ, 'OMP_NUM_THREADS': '1'}
 NO_DISC = ('model.disc=None', 'optim_wrapper.disc=None')
@@ -153,6 +159,56 @@ def test_test_prints_and_writes_the_metrics_of_the_run(trained, config, tmp_path
         assert np.array_equal(shown, cv2.imread(str(path)))
     assert len(list((tmp_path / 'shown').iterdir())) == 4
     assert not list((tmp_path / 'work').rglob('*.png'))
+
+
+@pytest.mark.parametrize(
+    ('name', 'pictures', 'listed'),
+    [
+        ('gl_256x256_8x12_places', 'val_large', 'places365_val.txt'),
+        ('gl_256x256_8x12_celeba', 'images', 'val_list.txt'),
+    ],
+)
+def test_a_checkpoint_of_2020_is_measured_in_its_published_configuration(
+    name, pictures, listed, tmp_path
+):
+    (tmp_path / pictures).mkdir()
+    names = ['00001.png', '00002.png']
+    for i, file in enumerate(names):
+        cv2.imwrite(str(tmp_path / pictures / file), random_image(i, 390, 400))
+    (tmp_path / listed).write_text('\n'.join(names))
+    checkpoint = tmp_path / 'released.pth'
+    torch.save(
+        dict(
+            meta=dict(env_info='', config='', seed=None, iter=500_000, mmcv_version='0.6.2'),
+            state_dict=OrderedDict(seeded_state_dict()),
+            optimizer=dict(generator={}, disc={}),
+        ),
+        checkpoint,
+        _use_new_zipfile_serialization=False,
+    )
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    checkpoint = checkpoint.rename(tmp_path / f'{name}_20200619-{digest[:8]}.pth')
+    config = ROOT / f'configs/inpainting/global_local/{name}.py'
+    options = ['--cfg-options', f'test_dataloader.dataset.data_root={tmp_path}']
+    options += ['test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False']
+    out = tmp_path / 'metrics.json'
+    done = run_tool('test.py', config, checkpoint, '--out', out, *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+    cfg = load_config(config)
+    cfg.test_dataloader.dataset.data_root = str(tmp_path)
+    samples = [DATASETS.build(cfg.test_dataloader.dataset)[i] for i in range(2)]
+    samples = init_model(cfg, checkpoint).val_step(default_collate(samples))
+    expected = (
+        torch.stack(
+            [l1(*(s[key][None] for key in ('fake_img', 'gt_img', 'mask'))) for s in samples]
+        )
+        .mean()
+        .item()
+    )
+    metrics = json.loads(out.read_text())
+    assert metrics['num_images'] == 2
+    assert metrics['l1'] == pytest.approx(expected, rel=1e-4)
 
 
 def test_metrics_do_not_depend_on_the_batch_size_or_workers(trained, config, tmp_path, tool):
