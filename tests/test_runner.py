@@ -13,7 +13,7 @@ from mmengine.fileio import LocalBackend
 from mmengine.hooks import Hook
 
 from mmedit_gl.datasets import ImageDataset
-from mmedit_gl.engine import Runner, load_config
+from mmedit_gl.engine import Runner, load_config, read_checkpoint
 from mmedit_gl.errors import UserError
 
 NUMBERS = itertools.count()
@@ -52,7 +52,7 @@ def read_log(work_dir: Path) -> str:
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
-    return torch.load(path, weights_only=False)['state_dict']
+    return read_checkpoint(path)['state_dict']
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +101,7 @@ def test_resume_without_a_path_goes_on_from_the_latest_checkpoint(places, tmp_pa
 
 def test_resume_reads_no_batch_in_vain(places, tmp_path, monkeypatch):
     config, whole, _ = places
-    checkpoint = torch.load(whole / 'iter_6.pth', weights_only=False)
+    checkpoint = read_checkpoint(whole / 'iter_6.pth')
     checkpoint['meta']['iter'] = 400_000
     torch.save(checkpoint, tmp_path / 'late.pth')
     reads, read = [], ImageDataset.__getitem__
@@ -125,7 +125,7 @@ def test_resume_reads_no_batch_in_vain(places, tmp_path, monkeypatch):
 
 def test_a_checkpoint_without_optimizer_cannot_be_resumed(places, tmp_path):
     config, whole, _ = places
-    checkpoint = torch.load(whole / 'iter_3.pth', weights_only=False)
+    checkpoint = read_checkpoint(whole / 'iter_3.pth')
     del checkpoint['optimizer']
     torch.save(checkpoint, tmp_path / 'c.pth')
     runner = build(config, tmp_path, resume=True, load_from=str(tmp_path / 'c.pth'))
@@ -136,7 +136,7 @@ def test_a_checkpoint_without_optimizer_cannot_be_resumed(places, tmp_path):
 
 def test_resume_does_not_run_the_configuration_that_a_checkpoint_quotes(places, tmp_path):
     config, whole, _ = places
-    checkpoint = torch.load(whole / 'iter_3.pth', weights_only=False)
+    checkpoint = read_checkpoint(whole / 'iter_3.pth')
     checkpoint['meta']['config'] = f'open({str(tmp_path / "mark")!r}, "w")'
     torch.save(checkpoint, tmp_path / 'c.pth')
     _, keeper = train(

@@ -22,7 +22,7 @@ from test_checkpoint import Reduced
 from test_runner import pictures_with_bad_ones
 
 from mmedit_gl.apis import init_model
-from mmedit_gl.engine import load_config
+from mmedit_gl.engine import load_config, read_checkpoint
 from mmedit_gl.evaluation import l1
 from mmedit_gl.registry import DATASETS
 
@@ -231,8 +231,7 @@ def test_amp_and_load_from_train_on_from_weights(trained, config, tmp_path, tool
     assert f'Loaded the weights of {start}' in stdout
     assert "Phase 'generator' from iteration 0 on" in stdout  # a new run
     before, after = (
-        torch.load(path, weights_only=False)['state_dict']
-        for path in (start, tmp_path / 'iter_1.pth')
+        read_checkpoint(path)['state_dict'] for path in (start, tmp_path / 'iter_1.pth')
     )
     for name, value in after.items():
         if name.startswith('disc.'):
@@ -245,7 +244,7 @@ def test_amp_and_load_from_train_on_from_weights(trained, config, tmp_path, tool
     _, stdout, _ = tool('train.py', config, '--work-dir', exact_dir, *args[:2], *args[3:])
     exact = float(re.search(r'loss_l1_hole: ([\d.]+)', stdout)[1])
     assert loss == pytest.approx(exact, rel=0.05)
-    exact_weights = torch.load(exact_dir / 'iter_1.pth', weights_only=False)['state_dict']
+    exact_weights = read_checkpoint(exact_dir / 'iter_1.pth')['state_dict']
     assert any(not torch.equal(value, after[name]) for name, value in exact_weights.items())
 
 
@@ -405,7 +404,7 @@ def test_a_checkpoint_that_cannot_be_used_is_refused(trained, refused, tmp_path,
     mark, half, wrong = (tmp_path / n for n in ('mark', 'half.pth', 'gl-00000000.pth'))
     half.write_bytes(whole[: len(whole) // 2])
     wrong.write_bytes(whole)
-    other = torch.load(trained[0] / 'iter_6.pth', weights_only=False)
+    other = read_checkpoint(trained[0] / 'iter_6.pth')
     other['state_dict']['generator.encoder.enc1.conv.weight'] = torch.zeros(8, 4, 5, 5)
     torch.save(other, tmp_path / 'other.pth')
     cases = [
