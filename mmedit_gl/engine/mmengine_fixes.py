@@ -1,7 +1,6 @@
 """Work-arounds for mmengine 0.10.7, each with its reason and the test that says when it can go."""
 
 import logging
-import os
 import pickle
 from contextlib import AbstractContextManager
 
@@ -47,7 +46,6 @@ def init_gloo(launcher: str) -> None:
     mmengine selects a GPU whatever the backend. Goes with `test_two_processes_train_on_cpu`.
     """
     if launcher == 'pytorch' and not torch.cuda.is_available():
-        os.environ.setdefault('LOCAL_RANK', '0')
         torch.distributed.init_process_group('gloo')
 
 
