@@ -28,6 +28,7 @@ setup(
     ],
     extras_require={
         'demo': ['scikit-image'],
-        'tests': ['pytest', 'ruff', 'scikit-image'],
+        'lmdb': ['lmdb'],
+        'tests': ['lmdb', 'pytest', 'ruff', 'scikit-image'],
     },
 )

@@ -54,7 +54,7 @@ def make_batch(images: np.ndarray, bboxes: np.ndarray) -> dict:
     """uint8 BGR `(N, H, W, 3)` and boxes `(N, 4)` to what a data loader gives."""
     masks = np.stack([bbox2mask(images.shape[1:3], bbox) for bbox in bboxes])
     return dict(
-        gt_img=torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(),
+        gt_img=torch.from_numpy(images),
         mask=torch.from_numpy(masks)[:, None],
         mask_bbox=torch.from_numpy(np.asarray(bboxes)),
         img_path=[f'{i}.png' for i in range(len(images))],
@@ -116,7 +116,7 @@ def shrink(cfg: Config, data_root: Path) -> Config:
                 step.mask_config = dict(max_bbox_shape=(24, 24), max_bbox_delta=4, min_margin=8)
     cfg.train_cfg.update(max_iters=6, val_interval=6)
     cfg.default_hooks.logger.interval = 1
-    cfg.default_hooks.checkpoint.update(interval=2, max_keep_ckpts=-1)
+    cfg.default_hooks.checkpoint.update(interval=2, max_keep_ckpts=100)
     cfg.default_hooks.train_samples.interval = 3
     return cfg
 

@@ -37,7 +37,7 @@ def stems(dataset):
 def test_a_folder_is_read_sorted_with_its_subfolders(pictures):
     dataset = ImageDataset(PIPELINE, data_root=str(pictures))
     assert stems(dataset) == ['0.PNG', '2.PNG', '4.PNG', '1.PNG', '3.PNG']
-    assert dataset[1]['gt_img'].shape == (3, 32, 32)
+    assert dataset[1]['gt_img'].shape == (32, 32, 3)
 
 
 def test_lists_are_read_as_places365_and_celeba_hq_give_them(tmp_path):
@@ -162,7 +162,7 @@ def test_demo_photographs_for_training_and_validation_are_different_ones():
     train, val = (DemoPhotos(PIPELINE[1:], split=split) for split in ('train', 'val'))
     assert not set(stems(train)) & set(stems(val))
     assert {name.startswith('motorcycle') for name in stems(val)} == {False}
-    assert train[0]['gt_img'].shape == (3, 32, 32)
+    assert train[0]['gt_img'].shape == (32, 32, 3)
     repeated = DemoPhotos(PIPELINE[1:], split='val', repeats=3)
     assert stems(repeated) == [name for name in stems(val) for _ in range(3)]
     assert not torch.equal(repeated[0]['mask_bbox'], repeated[1]['mask_bbox'])

@@ -109,7 +109,7 @@ def test_all_phases_follow_a_textbook_loop():
         generator, disc = copy.deepcopy(model.generator).train(), copy.deepcopy(model.disc).train()
         batch = small_batch()
         losses = trajectory(model, batch, optimizers(model))
-        gt_img = (batch['gt_img'].double() - 127.5) / 127.5
+        gt_img = (batch['gt_img'].permute(0, 3, 1, 2).double() - 127.5) / 127.5
         mask = batch['mask'].double()
         tops_lefts = [(1, 3), (16, 16), (0, 16)]
 
@@ -193,10 +193,11 @@ def test_prediction_differs_from_the_picture_inside_the_hole_only():
     fake_res = model(**model.data_preprocessor(batch))
     for i, sample in enumerate(samples):
         hole = batch['mask'][i].expand(3, 32, 32) == 1
-        assert torch.equal(sample['fake_img'][~hole], batch['gt_img'][i][~hole])
+        gt_img = batch['gt_img'][i].permute(2, 0, 1)
+        assert torch.equal(sample['fake_img'][~hole], gt_img[~hole])
         expected = ((fake_res[i] + 1) * 127.5).round().to(torch.uint8)
         assert torch.equal(sample['fake_img'][hole], expected[hole])
-        assert torch.equal(sample['gt_img'], batch['gt_img'][i])
+        assert torch.equal(sample['gt_img'], gt_img)
         assert sample['img_path'] == f'{i}.png'
 
 

@@ -21,7 +21,7 @@ def noisy(image, seed):
 
 def scored_batch(golden):
     batch = make_batch(golden['image'], golden['bbox'])
-    return pictures(*golden['metric_pred']), batch['gt_img'], batch['mask']
+    return pictures(*golden['metric_pred']), batch['gt_img'].permute(0, 3, 1, 2), batch['mask']
 
 
 def skimage_ssim(image, other):
@@ -40,7 +40,9 @@ def samples(preds, images, bboxes):
     batch = make_batch(images, bboxes)
     return [
         dict(fake_img=fake_img, gt_img=gt_img, mask=mask)
-        for fake_img, gt_img, mask in zip(pictures(*preds), batch['gt_img'], batch['mask'])
+        for fake_img, gt_img, mask in zip(
+            pictures(*preds), batch['gt_img'].permute(0, 3, 1, 2), batch['mask']
+        )
     ]
 
 
@@ -148,7 +150,7 @@ def test_baselines_are_scored_on_the_same_holes():
     values = metric.evaluate(size=2)
 
     batch = make_batch(images, bboxes)
-    target, mask = batch['gt_img'], batch['mask']
+    target, mask = batch['gt_img'].permute(0, 3, 1, 2), batch['mask']
     for name, fill in [('mean', mean_colour), ('telea', telea)]:
         filled = pictures(*(fill(image, m.numpy()[0]) for image, m in zip(images, mask)))
         assert values[f'{name}/l1'] == pytest.approx(l1(filled, target, mask).mean().item())

@@ -17,6 +17,7 @@ def test_hole_is_cut_and_the_rest_scaled():
     batch = GLPreprocessor()(data)
     assert (batch['masked_img'][0, :, 3:13, 4:16] == 0).all()
     outside = batch['mask'].expand(1, 3, 20, 24) == 0
-    assert torch.equal(to_uint8(batch['masked_img'])[outside], data['gt_img'][outside])
-    assert torch.equal(to_uint8(batch['gt_img']), data['gt_img'])
+    gt_img = data['gt_img'].permute(0, 3, 1, 2)
+    assert torch.equal(to_uint8(batch['masked_img'])[outside], gt_img[outside])
+    assert torch.equal(to_uint8(batch['gt_img']), gt_img)
     assert batch['mask'].sum() == 120

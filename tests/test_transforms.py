@@ -180,7 +180,7 @@ def test_packed_sample_holds_tensors():
     results = LoadMask('bbox', dict(max_bbox_shape=(8, 8)))(sample(random_image(0, 20, 24)))
     packed = PackInputs()(results)
     assert packed['gt_img'].dtype == packed['mask'].dtype == torch.uint8
-    assert np.array_equal(packed['gt_img'].permute(1, 2, 0).numpy(), results['gt_img'])
+    assert np.array_equal(packed['gt_img'].numpy(), results['gt_img'])
     assert packed['mask'].shape == (1, 20, 24)
     assert tuple(packed['mask_bbox'].tolist()) == results['mask_bbox']
     assert packed['img_path'] == 'a/picture.jpg'

@@ -9,7 +9,7 @@ from mmengine.device import get_device
 from PIL import Image, ImageOps
 
 from mmedit_gl.datasets import binarize, mask2bbox
-from mmedit_gl.engine import load_config, load_weights, read_checkpoint
+from mmedit_gl.engine import best_weights, load_config, load_weights, read_checkpoint
 from mmedit_gl.errors import ImageError, UserError
 from mmedit_gl.models import GLInpaintor
 from mmedit_gl.registry import MODELS
@@ -31,8 +31,8 @@ def init_model(
     cfg = config if isinstance(config, Config) else load_config(config)
     model = MODELS.build(cfg.model)
     if checkpoint is not None:
-        load_weights(model, read_checkpoint(checkpoint)['state_dict'], checkpoint)
-    return model.to(device or get_device()).eval()
+        load_weights(model, best_weights(read_checkpoint(checkpoint)), checkpoint)
+    return model.to(device or get_device(), memory_format=torch.channels_last).eval()
 
 
 class Inpainter:
@@ -74,7 +74,7 @@ class Inpainter:
 
     @torch.inference_mode()
     def _complete(self, bgr: np.ndarray, hole: np.ndarray) -> np.ndarray:
-        gt_img = torch.from_numpy(np.ascontiguousarray(bgr.transpose(2, 0, 1)))[None]
+        gt_img = torch.from_numpy(np.ascontiguousarray(bgr))[None]
         data = dict(gt_img=gt_img, mask=torch.from_numpy(hole)[None, None], img_path=[''])
         sample = self.model.val_step(data)[0]
         return np.ascontiguousarray(sample['fake_img'].permute(1, 2, 0).cpu().numpy())

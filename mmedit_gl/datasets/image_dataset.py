@@ -1,11 +1,13 @@
-"""A set of pictures: a folder, or what a list file names."""
+"""A set of pictures: a folder or a database, or what a list file names of it."""
 
 import os
+import posixpath
 from pathlib import Path
 
 import numpy as np
 from mmengine.dataset import BaseDataset
 
+from mmedit_gl.datasets.database import NAMES, check_database
 from mmedit_gl.errors import ImageError, UserError
 from mmedit_gl.registry import DATASETS, TRANSFORMS
 
@@ -35,9 +37,31 @@ def read_list(path: str | Path) -> list[str]:
     return names
 
 
+def find_pictures(folder: Path, list_file: str | Path = '') -> list[Path]:
+    """The image files below a folder, sorted, or those of it that a list file names, in its order.
+
+    Raises `UserError` if there is no folder or no picture; listed files are not looked for.
+    """
+    if not folder.is_dir():
+        raise UserError(
+            f'no folder {folder}: the pictures are expected there; README.md says how the data '
+            'is prepared, and data_root in the configuration names another place'
+        )
+    if list_file:
+        return [folder / name for name in read_list(list_file)]
+    found = (Path(root, file) for root, _, files in os.walk(folder) for file in files)
+    paths = sorted(path for path in found if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise UserError(f'no pictures in {folder}: expected files named {", ".join(SUFFIXES)}')
+    return paths
+
+
 @DATASETS.register_module()
 class ImageDataset(BaseDataset):
     """Pictures below `data_root / data_prefix['img']`, sorted, or those that `ann_file` lists.
+
+    With `backend_args=dict(backend='lmdb', db_path=...)` they come from a database into which
+    `data_root` was packed; `img_path` is then relative to it.
 
     An item is asked for by its index, or by `(index, seed)`, where the seed fixes every random
     choice of the pipeline; an index alone has the seed `(0, index)`. In training a picture that
@@ -52,38 +76,44 @@ class ImageDataset(BaseDataset):
         data_prefix: dict | None = None,
         ann_file: str = '',
         test_mode: bool = False,
+        backend_args: dict | None = None,
     ):
+        data_prefix = data_prefix or dict(img='')
+        self.backend_args, self.key_prefix = backend_args, data_prefix['img']
         super().__init__(
             ann_file=ann_file,
             data_root=data_root,
-            data_prefix=data_prefix or dict(img=''),
+            data_prefix=data_prefix,
             pipeline=[TRANSFORMS.build(step) for step in pipeline],
             test_mode=test_mode,
         )
 
     def load_data_list(self) -> list[dict]:
-        folder = Path(self.data_prefix['img'])
-        if not folder.is_dir():
-            raise UserError(
-                f'no folder {folder}: the pictures are expected there; README.md says how the data '
-                'is prepared, and data_root in the configuration names another place'
-            )
-        if self.ann_file:
-            paths = [folder / name for name in read_list(self.ann_file)]
+        if self.backend_args is None:
+            paths = find_pictures(Path(self.data_prefix['img']), self.ann_file)
         else:
-            found = (Path(root, file) for root, _, files in os.walk(folder) for file in files)
-            paths = sorted(path for path in found if path.suffix.lower() in SUFFIXES)
-        if not paths:
-            raise UserError(f'no pictures in {folder}: expected files named {", ".join(SUFFIXES)}')
+            paths = self._keys()
         return [dict(img_path=str(path)) for path in paths]
+
+    def _keys(self) -> list[str]:
+        check_database(self.backend_args)
+        if self.ann_file:
+            names = read_list(self.ann_file)
+            return [posixpath.normpath(posixpath.join(self.key_prefix, name)) for name in names]
+        database, folder = self.backend_args['db_path'], posixpath.join(self.key_prefix, '')
+        keys = [key for key in read_list(Path(database, NAMES)) if key.startswith(folder)]
+        if not keys:
+            raise UserError(f'no pictures below {folder} in the database {database}')
+        return keys
 
     def __getitem__(self, item: int | tuple[int, tuple[int, int]]) -> dict:
         index, seed = item if isinstance(item, tuple) else (item, (0, item))
         rng = np.random.default_rng(seed)
+        given = dict(rng=rng, backend_args=self.backend_args)
         skipped = []
         while len(skipped) < MAX_ATTEMPTS:
             try:
-                sample = self.pipeline({**self.get_data_info(index), 'rng': rng})
+                sample = self.pipeline({**self.get_data_info(index), **given})
                 return {**sample, 'skipped': '\n'.join(skipped)}
             except ImageError as error:
                 if self.test_mode:

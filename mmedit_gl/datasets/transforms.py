@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 
+from mmedit_gl.datasets.database import read_entry
 from mmedit_gl.datasets.image_dataset import read_list
 from mmedit_gl.datasets.masks import (
     bbox2mask,
@@ -25,13 +26,16 @@ from mmedit_gl.errors import ImageError, UserError
 from mmedit_gl.registry import TRANSFORMS
 
 
-def read_image(path: str, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
+def read_image(
+    path: str, flag: int = cv2.IMREAD_COLOR, backend_args: dict | None = None
+) -> np.ndarray:
     """An image file as uint8 BGR `(H, W, 3)`, or `(H, W)` with `cv2.IMREAD_GRAYSCALE`.
 
-    Raises `ImageError` if it cannot be read to its end.
+    `backend_args` name the database that it is in. Raises `ImageError` if it cannot be read to its
+    end.
     """
     try:
-        content = mmengine.fileio.get(path)
+        content = read_entry(path, backend_args) if backend_args else mmengine.fileio.get(path)
     except OSError as error:
         raise ImageError(f'cannot read {path}: {error.strerror}') from None
     img = cv2.imdecode(np.frombuffer(content, np.uint8), flag) if content else None
@@ -42,10 +46,11 @@ def read_image(path: str, flag: int = cv2.IMREAD_COLOR) -> np.ndarray:
 
 @TRANSFORMS.register_module()
 class LoadImageFromFile(BaseTransform):
-    """`img_path` to `gt_img`, uint8 BGR `(H, W, 3)`."""
+    """`img_path` to `gt_img`, uint8 BGR `(H, W, 3)`, from where the data set's pictures are."""
 
     def transform(self, results: dict) -> dict:
-        results['gt_img'] = read_image(results['img_path'])
+        backend_args = results.get('backend_args')
+        results['gt_img'] = read_image(results['img_path'], backend_args=backend_args)
         return results
 
 
@@ -220,15 +225,14 @@ def _read_mask(path: Path) -> np.ndarray:
 class PackInputs(BaseTransform):
     """The sample that the model takes: tensors, and where the picture came from.
 
-    `gt_img` uint8 `(3, H, W)`, `mask` uint8 `(1, H, W)`, `mask_bbox` int64 `(4,)`, `img_path`.
+    `gt_img` uint8 BGR `(H, W, 3)`, `mask` uint8 `(1, H, W)`, `mask_bbox` int64 `(4,)`, `img_path`.
     """
 
     def transform(self, results: dict) -> dict:
         if results['mask'].shape != results['gt_img'].shape[:2]:
             raise UserError('LoadMask must be the last step before PackInputs in the pipeline')
-        gt_img = np.ascontiguousarray(results['gt_img'].transpose(2, 0, 1))
         return dict(
-            gt_img=torch.from_numpy(gt_img),
+            gt_img=torch.from_numpy(np.ascontiguousarray(results['gt_img'])),
             mask=torch.from_numpy(results['mask'][None]),
             mask_bbox=torch.tensor(results['mask_bbox']),
             img_path=results['img_path'],

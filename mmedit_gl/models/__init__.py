@@ -2,7 +2,7 @@
 
 from .discriminators import GLDiscs, MultiLayerDiscriminator
 from .generator import GLDecoder, GLDilationNeck, GLEncoder, GLEncoderDecoder
-from .inpaintor import GLInpaintor, Phase
+from .inpaintor import GLInpaintor, Phase, composite
 from .local_window import crop, local_windows
 from .losses import GANLoss, L1Loss, MSELoss
 from .preprocessor import GLPreprocessor, to_float, to_uint8
@@ -20,6 +20,7 @@ __all__ = [
     'MSELoss',
     'MultiLayerDiscriminator',
     'Phase',
+    'composite',
     'crop',
     'local_windows',
     'to_float',
