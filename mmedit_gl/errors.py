@@ -17,24 +17,38 @@ class ImageError(UserError):
 
 @contextmanager
 def one_sentence_errors() -> Iterator[None]:
-    """End a command with exit status 2 and one sentence on stderr for a `UserError`.
+    """End a command with one sentence on stderr and the exit status 2 for a `UserError`.
 
-    A name or argument that a registry refuses counts as one too; every other exception
-    is a defect of the program and keeps its traceback.
+    A name or argument that a registry refuses counts as one too. The death of one of the run's
+    other processes has the status 1, Ctrl-C 130. Every other exception is a defect of the program
+    and keeps its traceback.
     """
     try:
         yield
     except UserError as error:
         # A data loader's worker hands on its whole traceback as the message.
-        message = re.split(r'^mmedit_gl\.errors\.\w+: ', str(error), flags=re.MULTILINE)[-1]
+        message, status = (
+            re.split(r'^mmedit_gl\.errors\.\w+: ', str(error), flags=re.MULTILINE)[-1],
+            2,
+        )
     except (KeyError, TypeError) as error:
         frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
         # Some configured classes hand arguments on: model.train_cfg, model.disc.global_disc_cfg.
         handed_on = 'build_from_cfg' in frames and 'argument' in str(error)
         if not frames[-1].startswith('build_') and not handed_on:
             raise
-        message = str(error.args[0])
+        message, status = str(error.args[0]), 2
+    except RuntimeError as error:
+        if 'DataLoader worker' in str(error):
+            dead = f'a process that loads pictures ended ({error})'
+        elif re.search('gloo|NCCL|[Cc]onnection', str(error)):
+            dead = f'another process of the run ended or cannot be reached ({error})'
+        else:
+            raise
+        message, status = f'{" ".join(dead.split())}; go on by --resume', 1
+    except KeyboardInterrupt:
+        message, status = 'interrupted', 130
     else:
         return
     print(f'error: {message.strip()}', file=sys.stderr)
-    sys.exit(2)
+    sys.exit(status)

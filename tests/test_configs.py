@@ -47,7 +47,7 @@ def test_schedules_are_the_published_ones(name):
     assert cfg.model.train_cfg.iter_td == expected['iter_td']
     assert cfg.train_dataloader.batch_size == 12
     for network in ('generator', 'disc'):
-        assert cfg.optim_wrapper[network].optimizer == dict(type='Adam', lr=4e-4)
+        assert cfg.optim_wrapper[network].optimizer == dict(type='Adam', lr=4e-4, fused=True)
 
 
 def test_the_model_index_and_the_readme_tell_of_the_published_models():

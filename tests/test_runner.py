@@ -186,10 +186,9 @@ def test_a_checkpoint_is_complete_or_not_there(places, tmp_path, monkeypatch):
         raise OSError('no space left on device')
 
     monkeypatch.setattr(LocalBackend, 'put', put)
-    with pytest.raises(OSError, match='no space left'):
+    with pytest.raises(UserError, match=r'cannot write the checkpoint .*no space left'):
         runner.train()
-    assert not list(tmp_path.glob('*.pth'))
-    assert not (tmp_path / 'last_checkpoint').exists()
+    assert not list(tmp_path.glob('*.pth*'))
 
 
 def test_a_hook_of_the_project_can_be_left_out(places, tmp_path):

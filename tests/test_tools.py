@@ -113,12 +113,17 @@ def assert_table_is(stdout: str, metrics: dict) -> None:
 
 def test_train_leaves_checkpoints_log_metrics_and_pictures(trained):
     work_dir, done = trained
-    assert sorted(p.name for p in work_dir.glob('*.pth')) == [f'iter_{i}.pth' for i in (2, 4, 6)]
+    names = ['best_psnr_iter_6.pth', *(f'iter_{i}.pth' for i in (2, 4, 6))]
+    assert sorted(p.name for p in work_dir.glob('*.pth')) == names
     metrics = json.loads((work_dir / 'metrics.json').read_text())
     assert metrics.keys() == {'l1', 'psnr', 'ssim', 'num_images'}
     assert metrics['num_images'] == 4
     assert_table_is(done.stdout, metrics)
-    assert done.stdout.endswith(f'metrics.json and completions are in {work_dir}\n')
+    (log_dir,) = (path.parent for path in work_dir.glob('*/*.log'))
+    assert done.stdout.endswith(
+        f'\nCheckpoint {work_dir}/iter_6.pth, log {log_dir}, metrics {work_dir}/metrics.json, '
+        f'pictures {work_dir}/completions\n'
+    )
     completions = sorted(p.name for p in (work_dir / 'completions').iterdir())
     assert completions == [f'{i:05d}_Places365_val_{i:08d}.png' for i in range(4)]
     (log,) = work_dir.glob('*/*.log')

@@ -6,7 +6,7 @@ from pathlib import Path
 from mmengine import DictAction
 from mmengine.dist import is_main_process
 
-from mmedit_gl.engine import Runner, load_config
+from mmedit_gl.engine import Runner, checkpoints, load_config
 from mmedit_gl.errors import UserError, one_sentence_errors
 from mmedit_gl.evaluation import metrics_table, read_metrics
 
@@ -69,7 +69,10 @@ def main() -> None:
     metrics = work_dir / 'metrics.json'
     if metrics.is_file():
         print(metrics_table(read_metrics(metrics)))
-    print(f'Checkpoints, log, metrics.json and completions are in {work_dir}')
+    print(
+        f'Checkpoint {checkpoints(work_dir)[-1]}, log {runner.log_dir}, metrics {metrics}, '
+        f'pictures {work_dir / "completions"}'
+    )
 
 
 if __name__ == '__main__':

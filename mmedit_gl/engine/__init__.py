@@ -1,29 +1,39 @@
 """What surrounds the model in a run."""
 
-from .checkpoint import load_weights, read_checkpoint
+from .checkpoint import best_weights, load_weights, read_checkpoint
 from .config import load_config
 from .hooks import (
+    CheckpointHook,
     CompletionsHook,
+    EMAHook,
+    LoggerHook,
     MetricsHook,
     PhaseHook,
+    RuntimeInfoHook,
     SkippedImagesHook,
     TestProgressHook,
     TrainSamplesHook,
 )
 from .optimizers import AmpOptimWrapper, MultiOptimWrapperConstructor
-from .runner import Runner, TrainLoop
+from .runner import Runner, TrainLoop, checkpoints
 
 __all__ = [
     'AmpOptimWrapper',
+    'CheckpointHook',
     'CompletionsHook',
+    'EMAHook',
+    'LoggerHook',
     'MetricsHook',
     'MultiOptimWrapperConstructor',
     'PhaseHook',
     'Runner',
+    'RuntimeInfoHook',
     'SkippedImagesHook',
     'TestProgressHook',
     'TrainLoop',
     'TrainSamplesHook',
+    'best_weights',
+    'checkpoints',
     'load_config',
     'load_weights',
     'read_checkpoint',

@@ -55,6 +55,11 @@ def _read(path: Path, map_location: str | torch.device) -> dict:
     raise UserError(f'{path} holds no weights: expected a dict with a state_dict')
 
 
+def best_weights(checkpoint: dict) -> dict[str, Tensor]:
+    """The weights to complete pictures with: the generator's moving average where there is one."""
+    return {**checkpoint['state_dict'], **checkpoint.get('ema_state_dict', {})}
+
+
 def load_weights(model: nn.Module, state_dict: dict[str, Tensor], source: str | Path) -> None:
     """Put a checkpoint's weights into a `GLInpaintor`.
 

@@ -8,6 +8,7 @@ from mmengine import Config
 from mmedit_gl.errors import UserError
 
 KEYS = {
+    'compile',
     'custom_hooks',
     'default_hooks',
     'default_scope',

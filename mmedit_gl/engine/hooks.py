@@ -1,15 +1,22 @@
-"""What is watched, logged and drawn around a run."""
+"""What is watched, logged, saved and drawn around a run."""
 
+import math
+import signal
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from mmengine.dist import get_rank, get_world_size, is_main_process
+from mmengine.dist import get_rank, get_world_size, is_main_process, master_only
 from mmengine.hooks import Hook
+from mmengine.hooks import LoggerHook as MMEngineLoggerHook
+from mmengine.hooks import RuntimeInfoHook as MMEngineRuntimeInfoHook
 from rich.progress import Progress
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mmedit_gl.engine.runner import Runner
+from mmedit_gl.engine.runner import Runner, checkpoints, iteration
 from mmedit_gl.errors import UserError
 from mmedit_gl.evaluation import save_metrics, strip
 from mmedit_gl.registry import HOOKS
@@ -35,11 +42,34 @@ class PhaseHook(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict) -> None:
         phase = runner.model.phase
         if phase is not self.phase:
+            runner.train_loop.record_losses()
             runner.logger.info(f'Phase {phase.value!r} from iteration {runner.iter} on')
             scalars = runner.message_hub.log_scalars
             for name in [name for name in scalars if name.startswith('train/') and 'loss' in name]:
                 del scalars[name]
             self.phase = phase
+
+
+@HOOKS.register_module()
+class RuntimeInfoHook(MMEngineRuntimeInfoHook):
+    """Iteration and learning rates for the log.
+
+    mmengine's copies every loss from the device at every iteration; here `LoggerHook` has them
+    copied, when it writes a line. Goes with `test_no_loss_is_copied_between_two_lines_of_the_log`.
+    """
+
+    def after_train_iter(self, *args, **kwargs) -> None:
+        pass
+
+
+@HOOKS.register_module()
+class LoggerHook(MMEngineLoggerHook):
+    """Writes a line of the log every `interval` iterations."""
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, *args, **kwargs) -> None:
+        if self.every_n_inner_iters(batch_idx, self.interval):
+            runner.train_loop.record_losses()
+            super().after_train_iter(runner, batch_idx, *args, **kwargs)
 
 
 @HOOKS.register_module()
@@ -72,6 +102,124 @@ class SkippedImagesHook(Hook):
     def after_train(self, runner: Runner) -> None:
         if self.failures:
             runner.logger.warning(f'Skipped {self.failures} of {self.draws} pictures drawn')
+
+
+@HOOKS.register_module()
+class EMAHook(Hook):
+    """Keeps the generator's exponential moving average, in which old weights fade by `decay`.
+
+    Validation measures it, and checkpoints have it as `ema_state_dict`, which `tools/test.py` and
+    the `Inpainter` take; training goes on with the weights themselves.
+    """
+
+    def __init__(self, decay: float = 0.999):
+        if not 0 <= decay < 1:
+            raise UserError(f'EMAHook: expected a decay in [0, 1), got {decay}')
+        self.decay = decay
+
+    def before_train(self, runner: Runner) -> None:
+        update = get_ema_multi_avg_fn(self.decay)
+        self.average = AveragedModel(runner.model.generator, multi_avg_fn=update)
+        if state := getattr(self, 'resumed', None):
+            weights = {name.removeprefix('generator.'): value for name, value in state.items()}
+            self.average.module.load_state_dict(weights)
+            self.average.n_averaged += 1  # or the first update would begin anew
+
+    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+        self.average.update_parameters(runner.model.generator)
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        self.trained = runner.model.generator
+        runner.model.generator = self.average.module
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
+        runner.model.generator = self.trained
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        checkpoint['ema_state_dict'] = {
+            f'generator.{name}': value.cpu()
+            for name, value in self.average.module.state_dict().items()
+        }
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        self.resumed = checkpoint.get('ema_state_dict')
+
+
+@HOOKS.register_module()
+class CheckpointHook(Hook):
+    """Saves the run every `interval` iterations, before a validation, at the end and at a signal.
+
+    The `max_keep_ckpts` newest checkpoints stay, and the weights of the best validation by the
+    metric `save_best`, one that is better when higher. What is older goes when the new is written;
+    mmengine's hook of this name removes it before. At SIGTERM and SIGINT (Ctrl-C) the
+    run is saved after the iteration and ends with the status 128 + the signal's number; a second
+    SIGINT ends it at once. Raises `UserError` rather than save weights that are not finite.
+    """
+
+    priority = 'VERY_LOW'
+
+    def __init__(self, interval: int, max_keep_ckpts: int = 3, save_best: str | None = None):
+        if max_keep_ckpts < 1:
+            raise UserError(f'CheckpointHook: expected max_keep_ckpts >= 1, got {max_keep_ckpts}')
+        self.interval, self.max_keep_ckpts, self.save_best = interval, max_keep_ckpts, save_best
+        self.signal = None
+
+    def before_train(self, runner: Runner) -> None:
+        loop = runner.train_loop
+        loop.check_accumulation(checkpoint_interval=self.interval, val_interval=loop.val_interval)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._remember)
+
+    def _remember(self, number: int, frame: object) -> None:
+        self.signal = number
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+        done, loop = runner.iter + 1, runner.train_loop
+        if (
+            done % self.interval == 0
+            or done == runner.max_iters
+            or loop.validates_after(done)
+            or (self.signal and done % loop.accumulation == 0)
+        ):
+            self._save(runner, f'iter_{done}.pth')
+            self._remove(checkpoints(runner.work_dir)[: -self.max_keep_ckpts])
+            self._stop_if_asked(runner)
+
+    def after_val_iter(self, runner: Runner, *args, **kwargs) -> None:
+        self._stop_if_asked(runner)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
+        info = runner.message_hub.runtime_info
+        if self.save_best and metrics[self.save_best] > info.get('best_score', -math.inf):
+            runner.message_hub.update_info('best_score', metrics[self.save_best])
+            self._save(runner, f'best_{self.save_best}_iter_{runner.iter}.pth')
+            former = Path(runner.work_dir).glob(f'best_{self.save_best}_iter_*.pth')
+            self._remove(path for path in former if iteration(path) != runner.iter)
+
+    def _save(self, runner: Runner, name: str) -> None:
+        runner.train_loop.record_losses()
+        for parameter, value in runner.model.state_dict().items():
+            if not value.isfinite().all():
+                raise UserError(
+                    f'{parameter} is not finite after iteration {runner.iter}: nothing was saved '
+                    'since; lower the learning rate, and go on from the last checkpoint by --resume'
+                )
+        meta = dict(epoch=0, iter=iteration(Path(name)))
+        runner.save_checkpoint(runner.work_dir, name, meta=meta)
+        runner.logger.info(f'Saved {Path(runner.work_dir, name)}')
+
+    @master_only
+    def _remove(self, paths: Iterable[Path]) -> None:
+        for path in paths:
+            path.unlink()
+
+    @master_only  # without whom the others cannot go on
+    def _stop_if_asked(self, runner: Runner) -> None:
+        if self.signal:
+            name = signal.Signals(self.signal).name
+            runner.logger.info(f'Stopped by {name}; go on by --resume')
+            sys.exit(128 + self.signal)
 
 
 @HOOKS.register_module()

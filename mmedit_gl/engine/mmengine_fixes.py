@@ -1,12 +1,15 @@
 """Work-arounds for mmengine 0.10.7, each with its reason and the test that says when it can go."""
 
 import logging
+import os
 import pickle
+import subprocess
 from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
 import torch.distributed
+from mmengine.dist import is_distributed
 from mmengine.logging import HistoryBuffer
 from torch.serialization import safe_globals
 
@@ -43,10 +46,19 @@ def allow_message_hub() -> AbstractContextManager:
 def init_gloo(launcher: str) -> None:
     """Starts the process group of a distributed run without GPUs.
 
-    mmengine selects a GPU whatever the backend. Goes with `test_two_processes_train_on_cpu`.
+    mmengine selects a GPU whatever the backend. Goes with `test_two_processes_train_on_cpu` and
+    `test_slurm_starts_the_processes_of_a_run`.
     """
-    if launcher == 'pytorch' and not torch.cuda.is_available():
-        torch.distributed.init_process_group('gloo')
+    if launcher not in ('pytorch', 'slurm') or torch.cuda.is_available() or is_distributed():
+        return
+    if launcher == 'slurm':
+        env = os.environ
+        if 'MASTER_ADDR' not in env:
+            command = ['scontrol', 'show', 'hostnames', env['SLURM_NODELIST']]
+            env['MASTER_ADDR'] = subprocess.check_output(command, text=True).split()[0]
+        env.setdefault('MASTER_PORT', '29500')
+        env.update(RANK=env['SLURM_PROCID'], WORLD_SIZE=env['SLURM_NTASKS'])
+    torch.distributed.init_process_group('gloo')
 
 
 def is_worth_reading(record: logging.LogRecord) -> bool:

@@ -1,11 +1,14 @@
 """mmengine's Runner and training loop, where this project needs them to differ."""
 
 import logging
+import math
+import os
+import re
 from pathlib import Path
 
 import torch
 from mmengine.device import get_device
-from mmengine.dist import get_world_size, is_main_process
+from mmengine.dist import broadcast, get_world_size, is_main_process
 from mmengine.model import convert_sync_batchnorm
 from mmengine.runner import BaseLoop
 from mmengine.runner import Runner as MMEngineRunner
@@ -13,7 +16,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from mmedit_gl.engine.checkpoint import load_weights, read_checkpoint
+from mmedit_gl.engine.checkpoint import best_weights, load_weights, read_checkpoint
 from mmedit_gl.engine.mmengine_fixes import init_gloo, is_worth_reading
 from mmedit_gl.errors import UserError
 from mmedit_gl.registry import LOOPS
@@ -43,17 +46,32 @@ class Runner(MMEngineRunner):
         super().register_default_hooks(hooks)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        # torch has synchronised batch norm for GPUs only.
+        if self.distributed and torch.cuda.is_available() and (kind := self.cfg.get('sync_bn')):
+            model = convert_sync_batchnorm(model, kind)
         # The layout of memory in which convolutions are fastest, on CPUs and GPUs alike.
-        model = model.to(memory_format=torch.channels_last)
+        model = model.to(get_device(), memory_format=torch.channels_last)
         if not self.distributed:
-            return super().wrap_model(model_wrapper_cfg, model)
-        if sync_bn := self.cfg.get('sync_bn'):
-            model = convert_sync_batchnorm(model, sync_bn)
-        model = model.to(get_device())
+            return model
         for name, network in model.parallel.items():
             if network is not None:
-                model.parallel[name] = DistributedDataParallel(network, broadcast_buffers=False)
+                model.parallel[name] = DistributedDataParallel(network)
+                # Each process has its own batch statistics. As an argument torch 2.15 warns of it.
+                model.parallel[name].broadcast_buffers = False
         return model
+
+    def _maybe_compile(self, target: str) -> None:
+        """Compile what the training step calls, where the configuration says `compile = True`."""
+        if self.cfg.get('compile') and target == 'train_step':
+            for name, network in self.model.parallel.items():
+                self.model.parallel[name] = network and torch.compile(network)
+
+    @staticmethod
+    def build_dataloader(dataloader: dict | DataLoader, *args, **kwargs) -> DataLoader:
+        """mmengine's, in pinned memory where there is a GPU to copy to."""
+        if isinstance(dataloader, dict):
+            dataloader = {'pin_memory': torch.cuda.is_available(), **dataloader}
+        return MMEngineRunner.build_dataloader(dataloader, *args, **kwargs)
 
     def load_checkpoint(self, filename: str, map_location: str = 'cpu') -> dict:
         """Read a checkpoint and load its weights; see `read_checkpoint` and `load_weights`."""
@@ -62,15 +80,41 @@ class Runner(MMEngineRunner):
         if isinstance(meta := checkpoint.get('meta'), dict):
             meta.pop('config', None)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        load_weights(self.model, checkpoint['state_dict'], filename)
+        weights = checkpoint['state_dict'] if self._resume else best_weights(checkpoint)
+        load_weights(self.model, weights, filename)
         self.logger.info(f'Loaded the weights of {filename}')
         return checkpoint
+
+    def load_or_resume(self) -> None:
+        if self._resume and self._load_from is None:
+            if latest := self._latest_checkpoint():
+                self._load_from = str(latest)
+            else:
+                self.logger.info(f'No checkpoint in {self.work_dir}: the run begins')
+                self._resume = False
+        super().load_or_resume()
+
+    def _latest_checkpoint(self) -> Path | None:
+        """The newest checkpoint of the working directory that can be read to its end."""
+        paths = checkpoints(self.work_dir)
+        for path in reversed(paths):
+            try:
+                read_checkpoint(path)
+                return path
+            except UserError as error:
+                self.logger.warning(f'Skipped: {error}')
+        if paths:
+            raise UserError(
+                f'none of the {len(paths)} checkpoints in {self.work_dir} can be read: begin anew '
+                'in another place by --work-dir, from weights by --load-from if there are any'
+            )
+        return None
 
     def resume(self, filename: str, **kwargs) -> None:
         """Go on where the run that saved this checkpoint was.
 
-        Raises `UserError` for a checkpoint that holds less than a run: its weights alone can be
-        started from with `load_from`.
+        Raises `UserError` for a checkpoint that holds less than a run, whose weights alone can be
+        started from with `load_from`, and where the run would write over later checkpoints.
         """
         checkpoint = read_checkpoint(filename)
         needed = {'meta', 'state_dict', 'optimizer', 'message_hub'}
@@ -79,15 +123,36 @@ class Runner(MMEngineRunner):
                 f'{filename} cannot be resumed: it lacks {", ".join(sorted(missing))}; to start a '
                 'new run from its weights, use --load-from'
             )
+        latest = self._latest_checkpoint()
+        if latest and iteration(latest) > checkpoint['meta']['iter']:
+            raise UserError(
+                f'{self.work_dir} holds later checkpoints than {filename}, up to {latest.name}, '
+                'which the run would write over: give another --work-dir'
+            )
         super().resume(filename, resume_param_scheduler=self.param_schedulers is not None, **kwargs)
+        for loop in (self.train_loop, self.val_loop):
+            if loop is not None:  # built before the seed of the run was known
+                loop.dataloader.sampler.seed = self.seed
 
     def save_checkpoint(self, out_dir: str, filename: str, *args, **kwargs) -> None:
-        """Write a checkpoint; the file is complete or not there."""
+        """Write a checkpoint; the file is complete or not there.
+
+        Raises `UserError` if it cannot be written.
+        """
         kwargs['save_param_scheduler'] = self.param_schedulers is not None
-        beside = f'{filename}.part'
-        super().save_checkpoint(out_dir, beside, *args, **kwargs)
-        if is_main_process():
-            Path(out_dir, beside).replace(Path(out_dir, filename))
+        beside = Path(out_dir, f'{filename}.part')
+        try:
+            super().save_checkpoint(out_dir, beside.name, *args, **kwargs)
+            if is_main_process():
+                with beside.open('rb') as file:
+                    os.fsync(file.fileno())
+                beside.replace(Path(out_dir, filename))
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise UserError(
+                f'cannot write the checkpoint {Path(out_dir, filename)} ({error}): make room, and '
+                'go on from the one before by --resume'
+            ) from None
 
 
 @LOOPS.register_module()
@@ -107,6 +172,8 @@ class TrainLoop(BaseLoop):
         # Where the run is; mmengine's Runner.resume sets them under these names.
         self._iter, self._epoch = 0, 0
         self.stop_training = False
+        # Losses on the device, which no iteration waits for: (iteration, losses, img_paths).
+        self.pending = []
 
     @property
     def iter(self) -> int:
@@ -118,23 +185,85 @@ class TrainLoop(BaseLoop):
 
     def run(self) -> nn.Module:
         runner = self.runner
+        model = runner.model
+        self.check_accumulation(
+            iter_tc=model.iter_tc, iter_td=model.iter_td, max_iters=self.max_iters
+        )
         runner.call_hook('before_train')
         runner.call_hook('before_train_epoch')
         self.dataloader.sampler.start = self._iter * self.dataloader.batch_size * get_world_size()
         batches = iter(self.dataloader)
+        # A run that was stopped during a validation begins with it.
+        self._validate_if_due()
         while self._iter < self.max_iters and not self.stop_training:
             runner.model.train()
             data_batch = next(batches)
             runner.call_hook('before_train_iter', batch_idx=self._iter, data_batch=data_batch)
             outputs = runner.model.train_step(data_batch, runner.optim_wrapper)
+            self.pending.append((self._iter, outputs, data_batch['img_path']))
             runner.call_hook(
                 'after_train_iter', batch_idx=self._iter, data_batch=data_batch, outputs=outputs
             )
             self._iter += 1
-            if runner.val_loop is not None and (
-                self._iter % self.val_interval == 0 or self._iter == self.max_iters
-            ):
-                runner.val_loop.run()
+            self._validate_if_due()
         runner.call_hook('after_train_epoch')
         runner.call_hook('after_train')
         return runner.model
+
+    def validates_after(self, iteration: int) -> bool:
+        """Whether a validation is due when so many iterations are done."""
+        return self.runner.val_loop is not None and (
+            iteration == self.max_iters or (iteration > 0 and iteration % self.val_interval == 0)
+        )
+
+    def _validate_if_due(self) -> None:
+        if self.validates_after(self._iter):
+            for buffer in self.runner.model.buffers():
+                broadcast(buffer)  # all processes measure the model that is saved
+            self.runner.val_loop.run()
+
+    def record_losses(self) -> None:
+        """Take the losses since the last call to the log, in one copy from the device.
+
+        Raises `UserError` for a loss that is not finite.
+        """
+        if not self.pending:
+            return
+        values = torch.stack([loss for _, losses, _ in self.pending for loss in losses.values()])
+        values = iter(values.tolist())
+        for iteration, losses, img_paths in self.pending:
+            for name in losses:
+                if not math.isfinite(value := next(values)):
+                    raise UserError(
+                        f'{name} is {value} at iteration {iteration}, on {", ".join(img_paths)}: '
+                        'nothing was saved since; look at these pictures, or lower the learning '
+                        'rate, and go on from the last checkpoint by --resume'
+                    )
+                self.runner.message_hub.update_scalar(f'train/{name}', value)
+        self.pending.clear()
+
+    @property
+    def accumulation(self) -> int:
+        """After how many iterations no gradient waits for its optimizer."""
+        wrappers = self.runner.optim_wrapper.values()
+        return math.lcm(*(wrapper._accumulative_counts for wrapper in wrappers))
+
+    def check_accumulation(self, **lengths: int) -> None:
+        """`UserError` for the first length, in iterations, after which gradients would be lost."""
+        for name, length in lengths.items():
+            if length % self.accumulation:
+                raise UserError(
+                    f'{name}={length} is no multiple of accumulative_counts={self.accumulation}: '
+                    'make it one, for the gradients that wait there would be lost'
+                )
+
+
+def iteration(path: Path) -> int:
+    """The number in a checkpoint's name, `iter_<number>.pth` or `best_psnr_iter_<number>.pth`."""
+    return int(path.stem.rpartition('_')[2])
+
+
+def checkpoints(work_dir: str | Path) -> list[Path]:
+    """A run's checkpoints, the oldest first."""
+    paths = Path(work_dir).glob('iter_*.pth')
+    return sorted((p for p in paths if re.fullmatch(r'iter_\d+', p.stem)), key=iteration)

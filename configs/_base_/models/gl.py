@@ -34,6 +34,6 @@ model = dict(
 )
 optim_wrapper = dict(
     constructor='MultiOptimWrapperConstructor',
-    generator=dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=4e-4)),
-    disc=dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=4e-4)),
+    generator=dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=4e-4, fused=True)),
+    disc=dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=4e-4, fused=True)),
 )
