@@ -1,5 +1,6 @@
 """What goes wrong on the user's side, said in one sentence."""
 
+import errno
 import re
 import sys
 import traceback
@@ -24,7 +25,8 @@ def one_sentence_errors() -> Iterator[None]:
     and keeps its traceback.
     """
     try:
-        yield
+        with _as_it_came():
+            yield
     except UserError as error:
         # A data loader's worker hands on its whole traceback as the message.
         message, status = (
@@ -42,13 +44,32 @@ def one_sentence_errors() -> Iterator[None]:
         if 'DataLoader worker' in str(error):
             dead = f'a process that loads pictures ended ({error})'
         elif re.search('gloo|NCCL|[Cc]onnection', str(error)):
-            dead = f'another process of the run ended or cannot be reached ({error})'
+            reason = re.sub(r'^\[\S+\] ', '', str(error)).split('. ')[
+                0
+            ]  # gloo's without its source
+            dead = f'another process of the run ended or cannot be reached ({reason})'
         else:
             raise
         message, status = f'{" ".join(dead.split())}; go on by --resume', 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        message, status = f'{error}: make room, and go on by --resume', 2
     except KeyboardInterrupt:
         message, status = 'interrupted', 130
     else:
         return
     print(f'error: {message.strip()}', file=sys.stderr)
     sys.exit(status)
+
+
+@contextmanager
+def _as_it_came() -> Iterator[None]:
+    """What came while mmengine formatted a configuration, which it calls a SyntaxError."""
+    try:
+        yield
+    except SyntaxError as error:
+        cause = error
+        while 'Failed to format the config' in str(error) and cause.__context__:
+            cause = cause.__context__
+        raise cause from None

@@ -1,8 +1,6 @@
 import itertools
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -280,29 +278,3 @@ def test_a_run_prints_no_warning(small_config, tmp_path):
     for output in (done.stdout, done.stderr, tested.stdout, tested.stderr):
         assert not re.search('Warning|WARNING', output)
     assert 'WARNING' not in read_log(tmp_path / 'work')
-
-
-def test_two_processes_train_on_cpu(small_config, tmp_path):
-    path, work_dir = small_config(), tmp_path / 'work'
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
-    command += ['--nproc_per_node', '2', ROOT / 'tools/train.py', path, '--work-dir', work_dir]
-    env = {**os.environ, **ONE_THREAD}
-    done = subprocess.run(
-        [*map(str, command), '--launcher', 'pytorch'],
-        cwd=tmp_path,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    for phase in ('generator', 'discriminator', 'joint'):
-        assert done.stdout.count(f"Phase '{phase}' from iteration") == 1
-    names = weights(work_dir / 'iter_6.pth').keys()
-    assert {name.split('.')[0] for name in names} == {'generator', 'disc'}
-    assert not any('module' in name for name in names)
-    tested = run_tool('test.py', path, work_dir / 'iter_6.pth', cwd=tmp_path, env=env)
-    assert tested.returncode == 0, tested.stderr
-    # One process measures on the same pictures and holes what two measured.
-    table = r'model +([\d.]+) +([\d.]+) +([\d.]+)\n4 images'
-    assert re.search(table, tested.stdout).groups() == re.search(table, done.stdout).groups()

@@ -237,7 +237,7 @@ def infer(cfg: Config, args: argparse.Namespace) -> None:
     table(f'1 x {args.size}x{args.size}', measure(variants, args.rounds), images=1)
 
 
-def data(cfg: Config, args: argparse.Namespace, number: int = 128) -> None:
+def data(cfg: Config, args: argparse.Namespace, number: int = 120) -> None:
     init_default_scope(cfg.default_scope)
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, f'{i}.jpg') for i in range(number)]
@@ -247,7 +247,7 @@ def data(cfg: Config, args: argparse.Namespace, number: int = 128) -> None:
             cv2.imwrite(str(path), cv2.resize(photo, PLACES_SIZE, interpolation=cv2.INTER_CUBIC))
         loader = copy.deepcopy(cfg.train_dataloader)
         loader.dataset.update(data_root=folder, data_prefix=dict(img=''), ann_file='')
-        loader.update(num_workers=2, batch_size=args.batch_size)
+        loader.update(num_workers=2)
         batches = iter(Runner.build_dataloader(loader, seed=0))
         dataset = DATASETS.build(loader.dataset)
 
@@ -256,7 +256,7 @@ def data(cfg: Config, args: argparse.Namespace, number: int = 128) -> None:
                 cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
 
         def load() -> None:
-            for _ in range(number // args.batch_size):
+            for _ in range(number // loader.batch_size):
                 next(batches)
 
         cv2.setNumThreads(0)

@@ -6,9 +6,7 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),  # time a step, ETA
     phase=dict(type='PhaseHook'),  # says which of the three phases begins
     skipped_images=dict(type='SkippedImagesHook'),  # unreadable pictures: named, counted
-    logger=dict(  # a line every `interval` iterations
-        type='LoggerHook', interval=100, log_metric_by_epoch=False
-    ),
+    logger=dict(type='LoggerHook', interval=100),  # a line every `interval` iterations
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(  # the newest three, and the best validation's
         type='CheckpointHook', interval=10_000, max_keep_ckpts=3, save_best='psnr'

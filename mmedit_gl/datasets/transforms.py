@@ -127,11 +127,11 @@ class Flip(BaseTransform):
                 f"Flip: expected direction 'horizontal' or 'vertical', got {direction!r}"
             )
         self.flip_ratio = flip_ratio
-        self.axis = 1 if direction == 'horizontal' else 0
+        self.flip_code = 1 if direction == 'horizontal' else 0
 
     def transform(self, results: dict) -> dict:
         if results['rng'].random() < self.flip_ratio:
-            results['gt_img'] = np.flip(results['gt_img'], self.axis)
+            results['gt_img'] = cv2.flip(results['gt_img'], self.flip_code)
         return results
 
 

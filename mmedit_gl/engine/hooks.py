@@ -15,6 +15,7 @@ from mmengine.hooks import LoggerHook as MMEngineLoggerHook
 from mmengine.hooks import RuntimeInfoHook as MMEngineRuntimeInfoHook
 from rich.progress import Progress
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
 
 from mmedit_gl.engine.runner import Runner, checkpoints, iteration
 from mmedit_gl.errors import UserError
@@ -65,6 +66,9 @@ class RuntimeInfoHook(MMEngineRuntimeInfoHook):
 @HOOKS.register_module()
 class LoggerHook(MMEngineLoggerHook):
     """Writes a line of the log every `interval` iterations."""
+
+    def __init__(self, interval: int):
+        super().__init__(interval=interval, log_metric_by_epoch=False)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, *args, **kwargs) -> None:
         if self.every_n_inner_iters(batch_idx, self.interval):
@@ -261,15 +265,23 @@ class CompletionsHook(Hook):
         out_dir.mkdir(parents=True, exist_ok=True)
         for i, sample in enumerate(outputs):
             number = (self.written + i) * get_world_size() + get_rank()
-            if self.max_images is None or number < self.max_images:
+            if number < self.end:
                 name = f'{number:05d}_{Path(sample["img_path"]).stem}.png'
                 cv2.imwrite(str(out_dir / name), strip(sample))
         self.written += len(outputs)
 
     def before_val_epoch(self, runner: Runner) -> None:
-        self.written = 0
+        self._begin(runner.val_dataloader)
 
-    before_test_epoch = before_val_epoch
+    def before_test_epoch(self, runner: Runner) -> None:
+        self._begin(runner.test_dataloader)
+
+    def _begin(self, dataloader: DataLoader) -> None:
+        # Past the last picture the processes draw the first ones again, to have equally many.
+        self.written, self.end = 0, len(dataloader.dataset)
+        if self.max_images is not None:
+            self.end = min(self.end, self.max_images)
+
     after_val_iter = after_test_iter = _write
 
 

@@ -4,6 +4,10 @@ import logging
 import math
 import os
 import re
+import signal
+import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -71,7 +75,9 @@ class Runner(MMEngineRunner):
         """mmengine's, in pinned memory where there is a GPU to copy to."""
         if isinstance(dataloader, dict):
             dataloader = {'pin_memory': torch.cuda.is_available(), **dataloader}
-        return MMEngineRunner.build_dataloader(dataloader, *args, **kwargs)
+        loader = MMEngineRunner.build_dataloader(dataloader, *args, **kwargs)
+        loader.worker_init_fn = partial(_init_worker, loader.worker_init_fn)
+        return loader
 
     def load_checkpoint(self, filename: str, map_location: str = 'cpu') -> dict:
         """Read a checkpoint and load its weights; see `read_checkpoint` and `load_weights`."""
@@ -256,6 +262,23 @@ class TrainLoop(BaseLoop):
                     f'{name}={length} is no multiple of accumulative_counts={self.accumulation}: '
                     'make it one, for the gradients that wait there would be lost'
                 )
+
+
+def _init_worker(init: Callable[[int], None] | None, worker_id: int) -> None:
+    """Let a worker outlive the SIGTERM that all processes of the run get, by torchrun or Slurm.
+
+    The iteration that it comes in needs its pictures; it ends at the one of the run's own process.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_await_end, daemon=True).start()
+    if init:
+        init(worker_id)
+
+
+def _await_end() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def iteration(path: Path) -> int:

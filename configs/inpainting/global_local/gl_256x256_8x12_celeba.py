@@ -1,7 +1,7 @@
 # Global&Local on CelebA-HQ: pictures of 256x256, 8 processes with a batch of 12 each.
 #   Source     OpenMMLab's recipe; released weights gl_256x256_8x12_celeba_20200619-5af0493f.pth
 #   Expected   l1 6.678 %, PSNR 26.780 dB, SSIM 0.904 (published); not yet measured here
-#   Command    torchrun --nproc_per_node=8 tools/train.py CONFIG --launcher pytorch
+#   Command    tools/dist_train.sh CONFIG 8
 #   Cost       not yet measured
 #   Length     the published table says 500,000 iterations, the published configuration 300,000
 #   Differs from the paper as gl_256x256_8x12_places.py does

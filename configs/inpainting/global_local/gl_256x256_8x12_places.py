@@ -1,7 +1,7 @@
 # Global&Local on Places365: pictures of 256x256, 8 processes with a batch of 12 each.
 #   Source     OpenMMLab's recipe; released weights gl_256x256_8x12_places_20200619-52a040a8.pth
 #   Expected   l1 11.164 %, PSNR 23.152 dB, SSIM 0.862 (published); not yet measured here
-#   Command    torchrun --nproc_per_node=8 tools/train.py CONFIG --launcher pytorch
+#   Command    tools/dist_train.sh CONFIG 8
 #   Cost       not yet measured
 #   Differs from the paper: L1 instead of squared error, 0.001 instead of 0.0004 as weight of the
 #   adversarial loss, Adam instead of ADADELTA, clipping instead of a sigmoid, grey instead of the
