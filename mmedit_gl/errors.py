@@ -3,6 +3,7 @@
 import errno
 import re
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ def one_sentence_errors() -> Iterator[None]:
     and keeps its traceback.
     """
     try:
-        with _as_it_came():
+        with _true_causes():
             yield
     except UserError as error:
         # A data loader's worker hands on its whole traceback as the message.
@@ -64,11 +65,15 @@ def one_sentence_errors() -> Iterator[None]:
 
 
 @contextmanager
-def _as_it_came() -> Iterator[None]:
-    """What came while mmengine formatted a configuration, which it calls a SyntaxError."""
+def _true_causes() -> Iterator[None]:
     try:
         yield
+    except (OSError, EOFError):
+        # What a process that loads pictures leaves behind; the signal of its death is on its way.
+        time.sleep(1)
+        raise
     except SyntaxError as error:
+        # mmengine says so of whatever comes while it formats a configuration, Ctrl-C too.
         cause = error
         while 'Failed to format the config' in str(error) and cause.__context__:
             cause = cause.__context__

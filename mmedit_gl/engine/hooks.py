@@ -171,8 +171,14 @@ class CheckpointHook(Hook):
     def before_train(self, runner: Runner) -> None:
         loop = runner.train_loop
         loop.check_accumulation(checkpoint_interval=self.interval, val_interval=loop.val_interval)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._remember)
+        self.handlers = {
+            number: signal.signal(number, self._remember)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+
+    def after_train(self, runner: Runner) -> None:
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
 
     def _remember(self, number: int, frame: object) -> None:
         self.signal = number

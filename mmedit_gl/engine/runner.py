@@ -36,6 +36,8 @@ class Runner(MMEngineRunner):
     def build_logger(self, *args, **kwargs) -> logging.Logger:
         logger = super().build_logger(*args, **kwargs)
         logger.addFilter(is_worth_reading)
+        # A full disk, or a worker's death during a line, is said by what comes after it, and once.
+        logging.raiseExceptions = False
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
                 # The environment, the configuration and the list of hooks are in the file.
