@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
 
 def read_session(path: Path) -> list[dict]:
     """The losses and metrics of a log, each line a dict with its `step`."""
-    lines, step = [], 0
+    lines = []
     for text in path.read_text(encoding='utf-8', errors='replace').splitlines():
         try:
             line = json.loads(text)
@@ -46,11 +46,9 @@ def read_session(path: Path) -> list[dict]:
             continue  # the end of a killed run
         if not isinstance(line, dict) or not isinstance(line.get('step'), int):
             continue
-        # mmengine logs a validation by its epoch, 0: it comes after the training line before.
-        step = line['step'] or step
         values = {name: line[name] for name in (*LOSSES, *METRICS) if name in line}
-        if values and step:
-            lines.append(dict(step=step, **values))
+        if values:
+            lines.append(dict(step=line['step'], **values))
     return lines
 
 
@@ -63,13 +61,18 @@ def read_log(path: Path) -> list[dict]:
         raise UserError(f'{path} holds no log: expected a work-dir with */vis_data/scalars.json')
     lines = []
     for session in filter(None, map(read_session, files)):
-        lines = [line for line in lines if line['step'] < session[0]['step']] + session
+        lines = [line for line in lines if place(line) < place(session[0])] + session
     if not lines:
         raise UserError(
             f'{path} has no line with a loss or metric: expected the scalars.json of a run that '
             'reached its first one'
         )
     return lines
+
+
+def place(line: dict) -> tuple[int, bool]:
+    """Where a line stands in a run: a validation after the training step of its number."""
+    return line['step'], 'psnr' in line
 
 
 def find_phases(lines: list[dict]) -> list[tuple[Phase, int, int]]:
