@@ -74,7 +74,7 @@ class Inpainter:
 
     @torch.inference_mode()
     def _complete(self, bgr: np.ndarray, hole: np.ndarray) -> np.ndarray:
-        gt_img = torch.from_numpy(np.ascontiguousarray(bgr))[None]
+        gt_img = torch.from_numpy(bgr.copy())[None]
         data = dict(gt_img=gt_img, mask=torch.from_numpy(hole)[None, None], img_path=[''])
         sample = self.model.val_step(data)[0]
         return np.ascontiguousarray(sample['fake_img'].permute(1, 2, 0).cpu().numpy())
