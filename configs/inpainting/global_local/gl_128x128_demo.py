@@ -34,7 +34,7 @@ param_scheduler = dict(
 )
 train_cfg = dict(max_iters=1_200, val_interval=1_200)
 default_hooks = dict(
-    logger=dict(interval=50),
+    logger=dict(interval=20),  # so that each phase ends with a line
     checkpoint=dict(interval=400, max_keep_ckpts=1),
     train_samples=dict(interval=400),
 )
