@@ -8,7 +8,14 @@ from conftest import random_image
 from mmengine.dataset import default_collate
 from torch.utils.data import DataLoader
 
-from mmedit_gl.datasets import DemoPhotos, DrawSampler, EvaluationSampler, ImageDataset, read_list
+from mmedit_gl.datasets import (
+    DemoPhotos,
+    DrawSampler,
+    EvaluationSampler,
+    ImageDataset,
+    read_image,
+    read_list,
+)
 from mmedit_gl.errors import ImageError, UserError
 
 PIPELINE = [
@@ -166,8 +173,28 @@ def test_demo_photographs_for_training_and_validation_are_different_ones():
     repeated = DemoPhotos(PIPELINE[1:], split='val', repeats=3)
     assert stems(repeated) == [name for name in stems(val) for _ in range(3)]
     assert not torch.equal(repeated[0]['mask_bbox'], repeated[1]['mask_bbox'])
-    with pytest.raises(UserError, match=r"expected split in .*, got 'test'"):
-        DemoPhotos(PIPELINE[1:], split='test')
+    tests = set(stems(DemoPhotos(PIPELINE[1:], split='test')))
+    assert set(stems(val)) < tests and len(tests) == 5
+    with pytest.raises(UserError, match=r"expected split in .*, got 'all'"):
+        DemoPhotos(PIPELINE[1:], split='all')
+
+
+def test_pictures_in_memory_are_the_files_shrunk_and_read_once(pictures):
+    from_files = ImageDataset(PIPELINE, data_root=str(pictures))
+    expected = [
+        cv2.resize(img, None, fx=0.9, fy=0.9, interpolation=cv2.INTER_AREA)
+        for img in map(read_image, (info['img_path'] for info in infos(from_files)))
+    ]
+    in_memory = ImageDataset(PIPELINE[1:], data_root=str(pictures), in_memory=36)
+    shutil.rmtree(pictures)
+    assert len(in_memory) == 5
+    for info, img in zip(infos(in_memory), expected):
+        assert np.array_equal(info['gt_img'], img)
+    assert in_memory[0]['gt_img'].shape == (32, 32, 3)
+
+
+def infos(dataset):
+    return [dataset.get_data_info(i) for i in range(len(dataset))]
 
 
 def test_demo_without_scikit_image_says_how_to_install_it(monkeypatch):

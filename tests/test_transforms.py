@@ -91,6 +91,19 @@ def test_random_resize_draws_every_length_of_the_shorter_edge():
     assert shapes == {(20, 30, 3), (21, 32, 3), (22, 33, 3), (23, 34, 3)}
 
 
+def test_resize_by_area_takes_the_mean_of_what_a_pixel_covers():
+    img = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    blocks = img.reshape(15, 4, 15, 6, 3).mean(axis=(1, 3))
+    by_area = Resize((15, 15), interpolation='area')(sample(img))['gt_img']
+    assert np.abs(by_area - blocks).max() <= 0.5
+    assert np.abs(Resize((15, 15))(sample(img))['gt_img'] - blocks).max() > 20
+    random = RandomResize((15, 15), interpolation='area')(sample(img))['gt_img']
+    assert np.array_equal(random, Resize(15, interpolation='area')(sample(img))['gt_img'])
+    for resize in (Resize, RandomResize):
+        with pytest.raises(UserError, match=r"interpolation in .*, got 'cubic'"):
+            resize((8, 8), interpolation='cubic')
+
+
 @pytest.mark.parametrize(('direction', 'axis'), [('horizontal', 1), ('vertical', 0)])
 def test_flip_mirrors_as_often_as_asked(direction, axis):
     img = random_image(0, 6, 8)

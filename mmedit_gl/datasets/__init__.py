@@ -1,7 +1,7 @@
 """File to sample."""
 
 from .demo_photos import DemoPhotos
-from .image_dataset import ImageDataset, read_list
+from .image_dataset import ImageDataset, read_image, read_list
 from .masks import bbox2mask, binarize, free_form_mask, irregular_mask, mask2bbox, random_bbox
 from .samplers import DrawSampler, EvaluationSampler
 from .transforms import (
@@ -13,7 +13,6 @@ from .transforms import (
     RandomCrop,
     RandomResize,
     Resize,
-    read_image,
 )
 
 __all__ = [

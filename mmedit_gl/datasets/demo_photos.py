@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-import cv2
-
 from mmedit_gl.datasets.image_dataset import ImageDataset
-from mmedit_gl.datasets.transforms import read_image
 from mmedit_gl.errors import UserError
 from mmedit_gl.registry import DATASETS
 
@@ -13,23 +10,25 @@ from mmedit_gl.registry import DATASETS
 SPLITS = dict(
     train=('astronaut.png', 'ihc.png', 'motorcycle_left.png', 'motorcycle_right.png', 'rocket.jpg'),
     val=('chelsea.png', 'coffee.png'),
+    test=('astronaut.png', 'chelsea.png', 'coffee.png', 'motorcycle_left.png', 'rocket.jpg'),
 )
 SHORTER_EDGE = 256
 
 
 @DATASETS.register_module()
 class DemoPhotos(ImageDataset):
-    """Photographs of scikit-image, `split` 'train' or 'val', each `repeats` times in a row.
+    """Photographs of scikit-image, each `repeats` times in a row.
 
-    They are few, so they are decoded once and shrunk to a shorter edge of 256 pixels: the pipeline
-    starts with `gt_img` at hand. Raises `UserError` if scikit-image is not installed.
+    `split` is 'train' or 'val', or 'test' for a model that was trained on others. They are few, so
+    they are decoded once and shrunk to a shorter edge of 256 pixels: the pipeline starts with
+    `gt_img` at hand. Raises `UserError` if scikit-image is not installed.
     """
 
     def __init__(self, pipeline: list[dict], split: str, repeats: int = 1, test_mode: bool = False):
         if split not in SPLITS:
             raise UserError(f'DemoPhotos: expected split in {sorted(SPLITS)}, got {split!r}')
         self.split, self.repeats = split, repeats
-        super().__init__(pipeline, test_mode=test_mode)
+        super().__init__(pipeline, test_mode=test_mode, in_memory=SHORTER_EDGE)
 
     def load_data_list(self) -> list[dict]:
         try:
@@ -38,11 +37,6 @@ class DemoPhotos(ImageDataset):
             raise UserError(
                 'the demo trains on photographs of scikit-image: pip install -e ".[demo]"'
             ) from None
-        photos = []
-        for name in SPLITS[self.split]:
-            path = str(Path(skimage.data.__file__).parent / name)
-            img = read_image(path)
-            ratio = SHORTER_EDGE / min(img.shape[:2])
-            img = cv2.resize(img, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
-            photos += [dict(img_path=path, gt_img=img)] * self.repeats
-        return photos
+        folder = Path(skimage.data.__file__).parent
+        photos = [self._entry(str(folder / name)) for name in SPLITS[self.split]]
+        return [photo for photo in photos for _ in range(self.repeats)]

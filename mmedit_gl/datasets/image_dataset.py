@@ -4,15 +4,35 @@ import os
 import posixpath
 from pathlib import Path
 
+import cv2
+import mmengine.fileio
 import numpy as np
 from mmengine.dataset import BaseDataset
 
-from mmedit_gl.datasets.database import NAMES, check_database
+from mmedit_gl.datasets.database import NAMES, check_database, read_entry
 from mmedit_gl.errors import ImageError, UserError
 from mmedit_gl.registry import DATASETS, TRANSFORMS
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
 MAX_ATTEMPTS = 20
+
+
+def read_image(
+    path: str, flag: int = cv2.IMREAD_COLOR, backend_args: dict | None = None
+) -> np.ndarray:
+    """An image file as uint8 BGR `(H, W, 3)`, or `(H, W)` with `cv2.IMREAD_GRAYSCALE`.
+
+    `backend_args` name the database that it is in. Raises `ImageError` if it cannot be read to its
+    end.
+    """
+    try:
+        content = read_entry(path, backend_args) if backend_args else mmengine.fileio.get(path)
+    except OSError as error:
+        raise ImageError(f'cannot read {path}: {error.strerror}') from None
+    img = cv2.imdecode(np.frombuffer(content, np.uint8), flag) if content else None
+    if img is None:
+        raise ImageError(f'cannot read {path}: not an image, or a truncated one')
+    return img
 
 
 def read_list(path: str | Path) -> list[str]:
@@ -63,6 +83,10 @@ class ImageDataset(BaseDataset):
     With `backend_args=dict(backend='lmdb', db_path=...)` they come from a database into which
     `data_root` was packed; `img_path` is then relative to it.
 
+    With `in_memory`, a length in pixels, every picture is decoded once and held shrunk to a shorter
+    edge of that length: for a few pictures that are read many times. The pipeline then starts with
+    `gt_img` at hand.
+
     An item is asked for by its index, or by `(index, seed)`, where the seed fixes every random
     choice of the pipeline; an index alone has the seed `(0, index)`. In training a picture that
     cannot be used is replaced by another, and `skipped` in the sample says why, one line each; with
@@ -77,9 +101,11 @@ class ImageDataset(BaseDataset):
         ann_file: str = '',
         test_mode: bool = False,
         backend_args: dict | None = None,
+        in_memory: int | None = None,
     ):
         data_prefix = data_prefix or dict(img='')
         self.backend_args, self.key_prefix = backend_args, data_prefix['img']
+        self.in_memory = in_memory
         super().__init__(
             ann_file=ann_file,
             data_root=data_root,
@@ -93,7 +119,15 @@ class ImageDataset(BaseDataset):
             paths = find_pictures(Path(self.data_prefix['img']), self.ann_file)
         else:
             paths = self._keys()
-        return [dict(img_path=str(path)) for path in paths]
+        return [self._entry(str(path)) for path in paths]
+
+    def _entry(self, path: str) -> dict:
+        if self.in_memory is None:
+            return dict(img_path=path)
+        img = read_image(path, backend_args=self.backend_args)
+        ratio = self.in_memory / min(img.shape[:2])
+        img = cv2.resize(img, None, fx=ratio, fy=ratio, interpolation=cv2.INTER_AREA)
+        return dict(img_path=path, gt_img=img)
 
     def _keys(self) -> list[str]:
         check_database(self.backend_args)

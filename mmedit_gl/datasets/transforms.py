@@ -7,13 +7,11 @@ import inspect
 from pathlib import Path
 
 import cv2
-import mmengine.fileio
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 
-from mmedit_gl.datasets.database import read_entry
-from mmedit_gl.datasets.image_dataset import read_list
+from mmedit_gl.datasets.image_dataset import read_image, read_list
 from mmedit_gl.datasets.masks import (
     bbox2mask,
     binarize,
@@ -25,23 +23,7 @@ from mmedit_gl.datasets.masks import (
 from mmedit_gl.errors import ImageError, UserError
 from mmedit_gl.registry import TRANSFORMS
 
-
-def read_image(
-    path: str, flag: int = cv2.IMREAD_COLOR, backend_args: dict | None = None
-) -> np.ndarray:
-    """An image file as uint8 BGR `(H, W, 3)`, or `(H, W)` with `cv2.IMREAD_GRAYSCALE`.
-
-    `backend_args` name the database that it is in. Raises `ImageError` if it cannot be read to its
-    end.
-    """
-    try:
-        content = read_entry(path, backend_args) if backend_args else mmengine.fileio.get(path)
-    except OSError as error:
-        raise ImageError(f'cannot read {path}: {error.strerror}') from None
-    img = cv2.imdecode(np.frombuffer(content, np.uint8), flag) if content else None
-    if img is None:
-        raise ImageError(f'cannot read {path}: not an image, or a truncated one')
-    return img
+INTERPOLATIONS = dict(area=cv2.INTER_AREA, bilinear=cv2.INTER_LINEAR)
 
 
 @TRANSFORMS.register_module()
@@ -91,30 +73,43 @@ class CenterCrop(_Crop):
 
 @TRANSFORMS.register_module()
 class Resize(BaseTransform):
-    """To `scale`, (width, height) in pixels, or with an int, to that length of the shorter edge."""
+    """To `scale`, (width, height) in pixels, or with an int, to that length of the shorter edge.
 
-    def __init__(self, scale: int | tuple[int, int]):
-        self.scale = scale
+    `interpolation` is `'bilinear'`, as published, or `'area'`, the mean of the pixels that each new
+    one covers, which is what shrinks a picture without jagged edges.
+    """
+
+    def __init__(self, scale: int | tuple[int, int], interpolation: str = 'bilinear'):
+        if interpolation not in INTERPOLATIONS:
+            raise UserError(
+                f'expected interpolation in {sorted(INTERPOLATIONS)}, got {interpolation!r}'
+            )
+        self.scale, self.interpolation = scale, INTERPOLATIONS[interpolation]
 
     def transform(self, results: dict) -> dict:
         img, size = results['gt_img'], self.scale
         if isinstance(size, int):
             height, width = img.shape[:2]
             size = tuple(round(edge * size / min(height, width)) for edge in (width, height))
-        results['gt_img'] = cv2.resize(img, size, interpolation=cv2.INTER_LINEAR)
+        results['gt_img'] = cv2.resize(img, size, interpolation=self.interpolation)
         return results
 
 
 @TRANSFORMS.register_module()
 class RandomResize(BaseTransform):
-    """The shorter edge to a random length between those of `scale`, in pixels, both included."""
+    """The shorter edge to a random length between those of `scale`, in pixels, both included.
 
-    def __init__(self, scale: tuple[int, int]):
-        self.scale = scale
+    `interpolation` is that of `Resize`.
+    """
+
+    def __init__(self, scale: tuple[int, int], interpolation: str = 'bilinear'):
+        Resize(scale, interpolation)  # refuses an unknown interpolation now
+        self.scale, self.interpolation = scale, interpolation
 
     def transform(self, results: dict) -> dict:
         shortest, longest = self.scale
-        return Resize(int(results['rng'].integers(shortest, longest + 1)))(results)
+        length = int(results['rng'].integers(shortest, longest + 1))
+        return Resize(length, self.interpolation)(results)
 
 
 @TRANSFORMS.register_module()
