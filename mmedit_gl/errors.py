@@ -30,10 +30,8 @@ def one_sentence_errors() -> Iterator[None]:
             yield
     except UserError as error:
         # A data loader's worker hands on its whole traceback as the message.
-        message, status = (
-            re.split(r'^mmedit_gl\.errors\.\w+: ', str(error), flags=re.MULTILINE)[-1],
-            2,
-        )
+        own = re.split(r'^mmedit_gl\.errors\.\w+: ', str(error), flags=re.MULTILINE)
+        message, status = own[-1], 2
     except (KeyError, TypeError) as error:
         frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
         # Some configured classes hand arguments on: model.train_cfg, model.disc.global_disc_cfg.
@@ -45,9 +43,8 @@ def one_sentence_errors() -> Iterator[None]:
         if 'DataLoader worker' in str(error):
             dead = f'a process that loads pictures ended ({error})'
         elif re.search('gloo|NCCL|[Cc]onnection', str(error)):
-            reason = re.sub(r'^\[\S+\] ', '', str(error)).split('. ')[
-                0
-            ]  # gloo's without its source
+            reason = re.sub(r'^\[\S+\] ', '', str(error))  # gloo's begins with its source file
+            reason = reason.split('. ')[0]
             dead = f'another process of the run ended or cannot be reached ({reason})'
         else:
             raise
@@ -68,9 +65,11 @@ def one_sentence_errors() -> Iterator[None]:
 def _true_causes() -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError):
-        # What a process that loads pictures leaves behind; the signal of its death is on its way.
-        time.sleep(1)
+    except (OSError, EOFError) as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        if any(frame.filename.endswith('dataloader.py') for frame in frames):
+            # A process that loads pictures died; the signal that says so is on its way.
+            time.sleep(1)
         raise
     except SyntaxError as error:
         # mmengine says so of whatever comes while it formats a configuration, Ctrl-C too.

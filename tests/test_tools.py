@@ -121,8 +121,8 @@ def test_train_leaves_checkpoints_log_metrics_and_pictures(trained):
     assert_table_is(done.stdout, metrics)
     (log_dir,) = (path.parent for path in work_dir.glob('*/*.log'))
     assert done.stdout.endswith(
-        f'\nCheckpoint {work_dir}/iter_6.pth, log {log_dir}, metrics {work_dir}/metrics.json, '
-        f'pictures {work_dir}/completions\n'
+        f'\nWritten: {work_dir}/iter_6.pth, {log_dir}, {work_dir}/metrics.json, '
+        f'{work_dir}/completions\n'
     )
     completions = sorted(p.name for p in (work_dir / 'completions').iterdir())
     assert completions == [f'{i:05d}_Places365_val_{i:08d}.png' for i in range(4)]

@@ -140,8 +140,8 @@ def draw(runs: dict[str, list[dict]]) -> Figure:
             for ax in axes:
                 ax.axvline(begin, color=f'C{i}', ls='--', lw=0.8, alpha=0.6)
     patches = [Patch(color='0.2', alpha=tint, lw=0) for tint in TINTS.values()]
-    place = dict(loc='lower right', bbox_to_anchor=(1, 1), borderaxespad=0.2, frameon=False)
-    top.legend(patches, [f'{phase.value} phase' for phase in TINTS], ncols=3, **place)
+    corner = dict(loc='lower right', bbox_to_anchor=(1, 1), borderaxespad=0.2, frameon=False)
+    top.legend(patches, [f'{phase.value} phase' for phase in TINTS], ncols=3, **corner)
     top.set(yticks=[], frame_on=False)
     top.tick_params(bottom=False)
     lines = [Line2D([], [], color=f'C{i}', lw=3) for i in range(len(runs))]

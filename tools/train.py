@@ -69,10 +69,8 @@ def main() -> None:
     metrics = work_dir / 'metrics.json'
     if metrics.is_file():
         print(metrics_table(read_metrics(metrics)))
-    print(
-        f'Checkpoint {checkpoints(work_dir)[-1]}, log {runner.log_dir}, metrics {metrics}, '
-        f'pictures {work_dir / "completions"}'
-    )
+    paths = [*checkpoints(work_dir)[-1:], Path(runner.log_dir), metrics, work_dir / 'completions']
+    print('Written:', ', '.join(str(path) for path in paths if path.exists()))
 
 
 if __name__ == '__main__':

@@ -119,13 +119,15 @@ class EMAHook(Hook):
     def __init__(self, decay: float = 0.999):
         if not 0 <= decay < 1:
             raise UserError(f'EMAHook: expected a decay in [0, 1), got {decay}')
-        self.decay = decay
+        self.decay, self.resumed = decay, None
 
     def before_train(self, runner: Runner) -> None:
         update = get_ema_multi_avg_fn(self.decay)
         self.average = AveragedModel(runner.model.generator, multi_avg_fn=update)
-        if state := getattr(self, 'resumed', None):
-            weights = {name.removeprefix('generator.'): value for name, value in state.items()}
+        if self.resumed:
+            weights = {
+                name.removeprefix('generator.'): value for name, value in self.resumed.items()
+            }
             self.average.module.load_state_dict(weights)
             self.average.n_averaged += 1  # or the first update would begin anew
 
@@ -201,6 +203,11 @@ class CheckpointHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         info = runner.message_hub.runtime_info
+        if self.save_best and self.save_best not in metrics:
+            raise UserError(
+                f'CheckpointHook: expected save_best to be one of the metrics {sorted(metrics)}, '
+                f'got {self.save_best!r}'
+            )
         if self.save_best and metrics[self.save_best] > info.get('best_score', -math.inf):
             runner.message_hub.update_info('best_score', metrics[self.save_best])
             self._save(runner, f'best_{self.save_best}_iter_{runner.iter}.pth')
