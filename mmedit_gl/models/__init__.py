@@ -2,6 +2,7 @@
 
 from .discriminators import GLDiscs, MultiLayerDiscriminator
 from .generator import GLDecoder, GLDilationNeck, GLEncoder, GLEncoderDecoder
+from .hole_aware import HoleAware
 from .inpaintor import GLInpaintor, Phase, composite
 from .local_window import crop, local_windows
 from .losses import GANLoss, L1Loss, MSELoss
@@ -16,6 +17,7 @@ __all__ = [
     'GLEncoderDecoder',
     'GLInpaintor',
     'GLPreprocessor',
+    'HoleAware',
     'L1Loss',
     'MSELoss',
     'MultiLayerDiscriminator',

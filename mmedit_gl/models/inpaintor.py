@@ -9,6 +9,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 
 from mmedit_gl.errors import UserError
+from mmedit_gl.models.hole_aware import HoleAware
 from mmedit_gl.models.local_window import crop, local_windows
 from mmedit_gl.models.preprocessor import to_uint8
 from mmedit_gl.registry import MODELS
@@ -154,9 +155,9 @@ class GLInpaintor(BaseModel):
         for each picture: `gt_img` and `fake_img`, uint8 BGR `(3, H, W)`, `mask`, uint8
         `(1, H, W)`, and `img_path`. Outside the hole `fake_img` is `gt_img`, bit for bit.
         """
-        fake_res = self.generator(batch['masked_img'], batch['mask'])
         if mode == 'tensor':
-            return fake_res
+            return self.generator(batch['masked_img'], batch['mask'])
+        fake_res = HoleAware(self.generator).fill(batch['masked_img'], batch['mask'])
         gt_img = to_uint8(batch['gt_img'])
         fake_img = to_uint8(composite(batch, fake_res))
         mask = batch['mask'].to(torch.uint8)
