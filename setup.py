@@ -5,6 +5,9 @@ from setuptools import find_packages, setup
 
 root = Path(__file__).parent
 version = re.search(r"__version__ = '(.+)'", (root / 'mmedit_gl/__init__.py').read_text())[1]
+onnx = ['onnx', 'onnxruntime', 'onnxscript']
+tests = ['hypothesis', 'lmdb', 'playwright', 'pytest', 'ruff', 'scikit-image']
+web = ['gradio>=6,<7']
 
 setup(
     name='mmedit_gl',
@@ -14,6 +17,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mmedit_gl*']),
+    package_data={'mmedit_gl.apis': ['default/*']},
     python_requires='>=3.10,<3.14',
     install_requires=[
         'mmcv-lite>=2.2,<2.3',
@@ -29,6 +33,8 @@ setup(
     extras_require={
         'demo': ['scikit-image'],
         'lmdb': ['lmdb'],
-        'tests': ['lmdb', 'pytest', 'ruff', 'scikit-image'],
+        'onnx': onnx,
+        'web': web,
+        'tests': [*tests, *onnx, *web],
     },
 )

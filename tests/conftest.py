@@ -95,16 +95,20 @@ def shrink(cfg: Config, data_root: Path) -> Config:
     """A leaf configuration at 64x64 pixels and a few channels, six iterations long."""
     for part in ('encoder', 'dilation_neck', 'decoder'):
         cfg.model.encdec[part].base_channels = 4
-    for name, size in (('global_disc_cfg', 64), ('local_disc_cfg', 32)):
+    discs = (('global_disc_cfg', 64), ('local_disc_cfg', 32)) if cfg.model.disc else ()
+    for name, size in discs:
         disc = cfg.model.disc[name]
         features = 8 * (size // 2**disc.num_convs) ** 2
         disc.update(base_channels=4, max_channels=8, fc_in_channels=features, fc_out_channels=8)
-    cfg.model.train_cfg.update(iter_tc=2, iter_td=4, local_size=(32, 32))
+    first, second = (2, 4) if cfg.model.disc else (6, 6)
+    cfg.model.train_cfg.update(iter_tc=first, iter_td=second, local_size=(32, 32))
     for mode in ('train', 'val', 'test'):
         loader = cfg[f'{mode}_dataloader']
         loader.update(batch_size=2, num_workers=0, persistent_workers=False)
         if loader.dataset.type == 'ImageDataset':
             loader.dataset.data_root = str(data_root)
+            if Path(loader.dataset.get('ann_file', '')).is_absolute():
+                loader.dataset.ann_file = ''  # the list of pictures that are not here
         for step in loader.dataset.pipeline:
             if step.type == 'RandomCrop':
                 step.crop_size = (72, 72) if loader.dataset.type == 'ImageDataset' else (64, 64)
@@ -114,6 +118,8 @@ def shrink(cfg: Config, data_root: Path) -> Config:
                 step.scale = (72, 96)
             if step.type == 'LoadMask':
                 step.mask_config = dict(max_bbox_shape=(24, 24), max_bbox_delta=4, min_margin=8)
+    for scheduler in (cfg.get('param_scheduler') or {}).get('generator', []):
+        scheduler.update({key: 2 for key in ('begin', 'end') if scheduler.get(key)})
     cfg.train_cfg.update(max_iters=6, val_interval=6)
     cfg.default_hooks.logger.interval = 1
     cfg.default_hooks.checkpoint.update(interval=2, max_keep_ckpts=100)

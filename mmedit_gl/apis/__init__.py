@@ -1,5 +1,5 @@
 """Completing pictures from Python."""
 
-from .inpainter import Inpainter, init_model
+from .inpainter import Inpainter, init_model, inpainting_inference
 
-__all__ = ['Inpainter', 'init_model']
+__all__ = ['Inpainter', 'init_model', 'inpainting_inference']

@@ -1,20 +1,28 @@
 """An image and a mask to a completed image."""
 
+import warnings
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from mmengine import Config
 from mmengine.device import get_device
-from PIL import Image, ImageOps
+from PIL import Image
 
-from mmedit_gl.datasets import binarize, mask2bbox
+from mmedit_gl.apis.images import ImageLike, Picture, read_hole
+from mmedit_gl.apis.postprocess import clone
+from mmedit_gl.apis.postprocess import postprocess as paper_postprocess
 from mmedit_gl.engine import best_weights, load_config, load_weights, read_checkpoint
-from mmedit_gl.errors import ImageError, UserError
-from mmedit_gl.models import GLInpaintor
+from mmedit_gl.errors import UserError
+from mmedit_gl.models import GLInpaintor, HoleAware, to_float, to_uint8
 from mmedit_gl.registry import MODELS
 
-ImageLike = str | Path | Image.Image | np.ndarray
+# The small model that the package ships; its model card stands beside it.
+DEFAULT = Path(__file__).parent / 'default'
+CONTEXT = 160  # pixels around a reduced hole: as far as the network sees
 
 
 def init_model(
@@ -36,84 +44,202 @@ def init_model(
 
 
 class Inpainter:
-    """Completes pictures of any size; the arguments are those of `init_model`."""
+    """Completes pictures of any size, at the cost of their holes.
+
+    `config` and `checkpoint` are those of `init_model`; without both it is the small model that the
+    package ships. `precision` is `'fp32'` or `'bf16'`, twice as fast where the processor has it.
+    `trained_hole` is the side in pixels of the largest hole in the configuration's training, None
+    where its holes are no boxes.
+    """
 
     def __init__(
         self,
-        config: str | Path | Config,
-        checkpoint: str | Path,
+        config: str | Path | Config | None = None,
+        checkpoint: str | Path | None = None,
         device: str | torch.device | None = None,
+        precision: str = 'fp32',
     ):
-        self.model = init_model(config, checkpoint, device)
+        if (config is None) != (checkpoint is None):
+            raise UserError('a configuration and its checkpoint are given together, or neither')
+        if config is None:
+            config, checkpoint = DEFAULT / 'config.py', DEFAULT / 'weights.pth'
+        cfg = config if isinstance(config, Config) else load_config(config)
+        self.generator = HoleAware(init_model(cfg, checkpoint, device).generator, precision)
+        self.trained_hole = _trained_hole(cfg)
 
-    def __call__(self, image: ImageLike, mask: ImageLike) -> Image.Image | np.ndarray:
+    def __call__(
+        self,
+        image: ImageLike,
+        mask: ImageLike,
+        postprocess: bool = False,
+        fit: int | None = None,
+    ) -> Image.Image | np.ndarray:
         """The picture with its hole filled; outside the hole it comes back bit for bit.
 
-        `image` is a path, a PIL image of mode RGB, RGBA (alpha is kept) or L, or a uint8 BGR array
-        `(H, W, 3)`. `mask` is a path, a PIL image or an array `(H, W)` of the same size; the hole
-        is where it is at least half of white. An array gives an array, a PIL image one of the same
-        mode, a path a PIL image. Raises `UserError` for anything else, for other sizes and for an
-        empty mask.
+        `image` is a path, a PIL image, or an array as `Picture.of` takes it, and comes back as the
+        same kind, a path as a PIL image. `mask` is any of them, as `read_hole` takes it; an empty
+        one gives the picture as it is, with a warning. `postprocess` and `fit` are those of
+        `complete`. Raises `UserError` for what cannot be used.
         """
-        if isinstance(image, (str, Path)):
-            image = _open(image)
-        hole = binarize(_mask_array(mask))
-        bgr = image if isinstance(image, np.ndarray) else _bgr_array(image)
-        if bgr.ndim != 3 or bgr.shape[2] != 3 or bgr.dtype != np.uint8:
-            raise UserError(
-                f'expected a uint8 BGR array (H, W, 3), got {bgr.dtype} of shape {bgr.shape}'
-            )
-        if hole.shape != bgr.shape[:2]:
-            raise UserError(
-                f'the mask has {"x".join(map(str, hole.shape))} pixels, the image '
-                f'{bgr.shape[0]}x{bgr.shape[1]}: expected the same height and width'
-            )
-        mask2bbox(hole)  # refuses an empty mask
-        completed = self._complete(bgr, hole)
-        return completed if image is bgr else _like(image, completed)
+        return _answer(self.complete, image, mask, postprocess, fit)
 
-    @torch.inference_mode()
-    def _complete(self, bgr: np.ndarray, hole: np.ndarray) -> np.ndarray:
-        gt_img = torch.from_numpy(bgr.copy())[None]
-        data = dict(gt_img=gt_img, mask=torch.from_numpy(hole)[None, None], img_path=[''])
-        sample = self.model.val_step(data)[0]
-        return np.ascontiguousarray(sample['fake_img'].permute(1, 2, 0).cpu().numpy())
+    def batch(
+        self,
+        pairs: Iterable[tuple[ImageLike, ImageLike]],
+        postprocess: bool = False,
+        fit: int | None = None,
+    ) -> list[Image.Image | np.ndarray]:
+        """The completions of pairs (image, mask), each as a call of its own gives it."""
+        return [self(image, mask, postprocess, fit) for image, mask in pairs]
 
+    def complete(
+        self,
+        picture: Picture,
+        hole: np.ndarray,
+        postprocess: bool = False,
+        fit: int | None = None,
+    ) -> Picture:
+        """The picture with its hole, uint8 `(H, W)`, 1 in the hole, filled.
 
-def _open(path: str | Path) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(Image.open(path))
-    except Exception as error:  # Pillow tells of broken files by SyntaxError and TypeError too
-        raise ImageError(f'cannot read {path}: {error}') from None
+        `fit` is a width in pixels: where a wider disc has room in a part of the hole, a window
+        around it is completed at the scale at which it has not, and joined by Poisson cloning.
+        `postprocess` is the paper's, of its section 3.
+        """
+        return _complete(self.generator, picture, hole, postprocess, fit)
 
 
-def _mask_array(mask: ImageLike) -> np.ndarray:
-    if isinstance(mask, (str, Path)):
-        mask = _open(mask)
-    if isinstance(mask, Image.Image):
-        mask = np.asarray(mask.convert('L'))
-    if not isinstance(mask, np.ndarray):
-        raise UserError(
-            f'expected a mask as a path, a PIL image or an array, got {type(mask).__name__}'
-        )
-    if mask.ndim != 2:
-        raise UserError(f'expected a mask (H, W), got an array of shape {mask.shape}')
-    return mask
+def inpainting_inference(
+    model: GLInpaintor, img: ImageLike, mask: ImageLike
+) -> Image.Image | np.ndarray:
+    """MMEditing's name for a call of an `Inpainter`, with a model of `init_model`."""
+    return _answer(partial(_complete, HoleAware(model.generator)), img, mask)
 
 
-def _bgr_array(image: Image.Image) -> np.ndarray:
-    if not isinstance(image, Image.Image):
-        raise UserError(
-            f'expected an image as a path, a PIL image or an array, got {type(image).__name__}'
-        )
-    if image.mode not in ('RGB', 'RGBA', 'L'):
-        raise UserError(f'expected an image of mode RGB, RGBA or L, got {image.mode}: convert it')
-    # RGBA to RGB drops alpha and leaves the colours; L to RGB and back is exact.
-    return np.asarray(image.convert('RGB'))[..., ::-1]
+def _answer(complete: Callable, image: ImageLike, mask: ImageLike, *options):
+    picture = Picture.of(image)
+    completed = complete(picture, read_hole(mask, picture.pixels.shape[:2]), *options)
+    result = completed.as_given()
+    for note in completed.notes:
+        warnings.warn(note, stacklevel=3)
+    return result
 
 
-def _like(image: Image.Image, bgr: np.ndarray) -> Image.Image:
-    completed = Image.fromarray(np.ascontiguousarray(bgr[..., ::-1])).convert(image.mode)
-    if image.mode == 'RGBA':
-        completed.putalpha(image.getchannel('A'))
+def _complete(
+    generator: HoleAware,
+    picture: Picture,
+    hole: np.ndarray,
+    postprocess: bool = False,
+    fit: int | None = None,
+) -> Picture:
+    if not hole.any():
+        return picture.noting(f'the mask of {picture.name} is empty: it stays as it is')
+    bgr = picture.bgr
+    completed = fill(generator, bgr, hole, fit)
+    if postprocess:
+        completed = paper_postprocess(bgr, completed, hole)
+    return picture.filled(completed, hole)
+
+
+def fill(
+    generator: HoleAware, bgr: np.ndarray, hole: np.ndarray, fit: int | None = None
+) -> np.ndarray:
+    """uint8 BGR `(H, W, 3)` with its hole filled, as `Inpainter.complete` says."""
+    if fit is not None:
+        if fit < 1:
+            raise UserError(f'fit: expected a width of at least 1 pixel, got {fit}')
+        hole = hole.copy()  # what is still to be filled
+        for box, part in _parts(hole):
+            if (width := _width(box, part, hole.shape)) > fit:
+                bgr = _fill_reduced(generator, bgr, hole, box, part, fit / width)
+                hole[box][part] = 0
+    return _fill_native(generator, bgr, hole, hole)
+
+
+@torch.inference_mode()
+def _fill_native(
+    generator: HoleAware, bgr: np.ndarray, hole: np.ndarray, part: np.ndarray
+) -> np.ndarray:
+    """Fills a part of the hole."""
+    completed, device = bgr.copy(), generator.layers[0].weight.device
+    for plan in generator.plans(part):
+        window, box = _slices(plan.window), _slices(plan.box)
+        img = torch.from_numpy(np.ascontiguousarray(bgr[window])).to(device)
+        mask = torch.from_numpy(hole[window]).to(device)[None, None].float()
+        masked_img = to_float(img.permute(2, 0, 1)[None]) * (1 - mask)
+        fake_res = to_uint8(generator(plan, masked_img, mask))[0].permute(1, 2, 0).cpu().numpy()
+        np.copyto(completed[box], fake_res, where=part[box][..., None] == 1)
     return completed
+
+
+def _fill_reduced(
+    generator: HoleAware,
+    bgr: np.ndarray,
+    hole: np.ndarray,
+    box: tuple[slice, slice],
+    part: np.ndarray,
+    scale: float,
+) -> np.ndarray:
+    """Fills the part of the hole in a box with what fills it at a smaller scale."""
+    margin = round(CONTEXT / scale)
+    window = tuple(slice(max(0, side.start - margin), side.stop + margin) for side in box)
+    img = bgr[window]
+    inside = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, window))
+    target = np.zeros(img.shape[:2], np.uint8)
+    target[inside] = part
+
+    height, width = target.shape
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    reduced = {
+        # What covers any of the hole is hole: its colour is not that of the surroundings.
+        name: (cv2.resize(255 * mask, size, interpolation=cv2.INTER_AREA) > 0).astype(np.uint8)
+        for name, mask in dict(hole=hole[window], part=target).items()
+    }
+    small = cv2.resize(img, size, interpolation=cv2.INTER_AREA)
+    small = _fill_native(generator, small, reduced['hole'], reduced['part'])
+    small = _extended(small, reduced['part'])
+    large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+    completed = bgr.copy()
+    completed[window] = clone(large, img, target)
+    return completed
+
+
+def _extended(img: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """The picture with the colours of a part carried on beyond it, as far as cubics look.
+
+    Enlarged, the part then has no trace of the step to what is around it.
+    """
+    inside = part[..., None].astype(np.float32)
+    weight, colours = (cv2.blur(values, (7, 7)) for values in (inside, img * inside))
+    carried = colours / np.maximum(weight, 1e-6)[..., None]
+    beyond = (weight > 1e-6) & (part == 0)
+    return np.where(beyond[..., None], carried.round(), img).astype(np.uint8)
+
+
+def _parts(hole: np.ndarray) -> list[tuple[tuple[slice, slice], np.ndarray]]:
+    """The connected parts of a hole, each by its box and which of the box's pixels it has."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(hole, connectivity=8)
+    boxes = [_slices((y, x, y + height, x + width)) for x, y, width, height, _ in stats]
+    return [(box, labels[box] == label) for label, box in enumerate(boxes) if label > 0]
+
+
+def _width(box: tuple[slice, slice], part: np.ndarray, shape: tuple[int, int]) -> float:
+    """Diameter in pixels of the largest disc in a part of a hole.
+
+    Beyond the border of the picture nothing is known, so a disc may reach there.
+    """
+    known = [(int(side.start > 0), int(side.stop < size)) for side, size in zip(box, shape)]
+    distance = cv2.distanceTransform(np.pad(part.astype(np.uint8), known), cv2.DIST_L2, 5)
+    return 2 * float(distance.max())
+
+
+def _slices(box: tuple[int, int, int, int]) -> tuple[slice, slice]:
+    top, left, bottom, right = box
+    return slice(top, bottom), slice(left, right)
+
+
+def _trained_hole(cfg: Config) -> int | None:
+    pipeline = cfg.get('train_dataloader', {}).get('dataset', {}).get('pipeline', [])
+    for step in pipeline:
+        if step.type == 'LoadMask' and step.mask_mode == 'bbox':
+            return min(step.mask_config.max_bbox_shape)
+    return None

@@ -1,0 +1,291 @@
+"""tools/inpaint.py, as a user types it."""
+
+import io
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import ROOT, random_image, run_tool
+from PIL import Image
+from test_inpainter import as_bgr, as_pil, save_small_model
+
+from mmedit_gl.apis import Inpainter
+from mmedit_gl.datasets import bbox2mask
+
+SHAPE = 80, 100
+ENV = {**os.environ, 'OMP_NUM_THREADS': '1'}
+# Wider than what the small model is trained with, and not.
+WIDE, NARROW = bbox2mask(SHAPE, (20, 25, 40, 50)), bbox2mask(SHAPE, (20, 25, 16, 50))
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory) -> list[str]:
+    """The options that choose a small model."""
+    config, checkpoint = save_small_model(tmp_path_factory.mktemp('model'))
+    return ['--config', str(config), '--checkpoint', str(checkpoint), '--device', 'cpu']
+
+
+@pytest.fixture(scope='module')
+def inpainter(model) -> Inpainter:
+    inpainter = Inpainter(*model[1::2])
+    assert WIDE[:, 25].sum() > inpainter.trained_hole > NARROW[:, 25].sum()
+    return inpainter
+
+
+@pytest.fixture
+def refused(model, tmp_path, monkeypatch, capfd):
+    """What is said of bad input, run in this process to save its imports; no file may change."""
+
+    def run(*args, model: list[str] = model) -> str:
+        before = files_of(tmp_path)
+        monkeypatch.setattr(sys, 'argv', ['inpaint.py', *map(str, args), *model])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / 'tools/inpaint.py'), run_name='__main__')
+        assert end.value.code == 2
+        assert files_of(tmp_path) == before
+        return one_sentence(*capfd.readouterr())
+
+    return run
+
+
+def files_of(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+
+
+def one_sentence(stdout: str, stderr: str) -> str:
+    assert 'Traceback' not in stdout + stderr
+    (line,) = [line for line in stderr.splitlines() if line.strip()]
+    assert line.startswith('error: ')
+    return line
+
+
+def write(path: Path, pixels: np.ndarray) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    assert cv2.imwrite(str(path), pixels)
+    return path
+
+
+def read(path: Path) -> np.ndarray:
+    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+
+
+@pytest.fixture(scope='module')
+def folder_run(model, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    """A folder of pictures, some of which cannot be completed, and what was printed."""
+    root = tmp_path_factory.mktemp('folder')
+    bgr = random_image(3, *SHAPE)
+    pictures, masks = root / 'pictures', root / 'masks'
+    grey = np.random.default_rng(0).integers(0, 65536, SHAPE, dtype=np.uint16)
+    write(pictures / 'bird.png', bgr)
+    write(masks / 'bird.png', 255 * WIDE)
+    as_pil(bgr).save(pictures / 'coast.jpg', quality=80)
+    write(masks / 'coast.jpg', 255 * NARROW)
+    as_pil(bgr).save(pictures / 'dune.webp', quality=80)
+    painted = np.dstack([np.zeros((*SHAPE, 3), np.uint8), 255 * NARROW])
+    Image.fromarray(painted).save(masks / 'dune.webp', lossless=True)
+    write(pictures / 'earth.tif', grey)
+    write(masks / 'earth.bmp', 255 * NARROW)
+    write(pictures / 'flat.bmp', bgr)
+    write(masks / 'flat.png', 0 * NARROW)
+
+    (pictures / 'broken.jpg').write_bytes((pictures / 'coast.jpg').read_bytes()[:900])
+    write(masks / 'broken.png', 255 * NARROW)
+    write(pictures / 'covered.png', bgr)
+    write(masks / 'covered.png', np.full(SHAPE, 255, np.uint8))
+    write(pictures / 'done.png', bgr)
+    write(masks / 'done.png', 255 * NARROW)
+    write(root / 'out' / 'done.png', bgr[:7])
+    write(pictures / 'lonely.png', bgr)
+    write(pictures / 'turned.png', bgr)
+    write(masks / 'turned.png', 255 * NARROW.T)
+    (pictures / 'notes.txt').write_text('not a picture')
+
+    args = 'pictures', 'masks', '-o', 'out', '--save-strips', 'strips/all', *model
+    return root, run_tool('inpaint.py', *args, cwd=root, env=ENV)
+
+
+def test_a_folder_is_completed_but_for_what_cannot_be(folder_run):
+    root, done = folder_run
+    assert done.returncode == 1
+    errors = done.stderr.splitlines()
+    expected = [
+        'error: cannot read pictures/broken.jpg: it is damaged',
+        'error: masks/covered.png covers the whole image',
+        'error: out/done.png is there already: give another --out, or --overwrite',
+        'error: no mask for pictures/lonely.png: expected masks/lonely.png',
+        'error: masks/turned.png has 80x100 pixels, the image 100x80: expected the same',
+    ]
+    assert [e[: len(start)] for e, start in zip(errors, expected)] == expected
+    assert len(errors) == len(expected)
+    lines = done.stdout.splitlines()
+    assert lines[-1] == '5 of 10 pictures completed: out'
+    notes = [line for line in lines if 'note: ' in line]
+    assert notes == ['note: the mask of pictures/flat.bmp is empty: it stays as it is']
+    completed = ['bird.png', 'coast.jpg', 'dune.webp', 'earth.tif', 'flat.bmp']
+    assert sorted(p.name for p in (root / 'out').iterdir()) == sorted([*completed, 'done.png'])
+    assert read(root / 'out/done.png').shape == (7, 100, 3)
+    strips = sorted(p.name for p in (root / 'strips/all').iterdir())
+    assert strips == [f'{name}.png' for name in completed]
+
+
+@pytest.mark.parametrize('name', ['bird.png', 'dune.webp', 'earth.tif'])
+def test_pictures_of_a_folder_are_completed_as_an_inpainter_does(folder_run, inpainter, name):
+    root, _ = folder_run
+    image, completed = read(root / 'pictures' / name), read(root / 'out' / name)
+    hole = WIDE if name == 'bird.png' else NARROW
+    assert (completed.dtype, completed.shape) == (image.dtype, image.shape)
+    assert np.array_equal(completed[hole == 0], image[hole == 0])
+    assert np.array_equal(completed, inpainter(image, hole, fit=inpainter.trained_hole))
+    assert np.array_equal(completed, inpainter(image, hole)) == (hole is NARROW)
+
+
+def test_a_jpeg_stays_one_of_its_quality(folder_run, inpainter):
+    root, _ = folder_run
+    before, after = (Image.open(root / f / 'coast.jpg') for f in ('pictures', 'out'))
+    assert after.format == 'JPEG'
+    assert after.quantization == before.quantization
+    image, completed = as_bgr(before), as_bgr(after)
+    # Compression goes by blocks of 16x16 pixels, with an effect on the next pixel.
+    far = cv2.dilate(NARROW, np.ones((35, 35), np.uint8)) == 0
+    difference = cv2.absdiff(completed, image)[far]
+    assert difference.max() <= 6 and difference.mean() < 1
+    again = io.BytesIO()
+    tables = list(before.quantization.values())
+    as_pil(inpainter(image, NARROW)).save(again, 'JPEG', qtables=tables, subsampling='4:2:0')
+    assert np.array_equal(completed, as_bgr(Image.open(again)))
+
+
+def test_an_empty_mask_leaves_the_picture_as_it_is(folder_run):
+    root, _ = folder_run
+    assert np.array_equal(read(root / 'out/flat.bmp'), read(root / 'pictures/flat.bmp'))
+
+
+def test_strips_show_original_masked_and_completed(folder_run):
+    root, _ = folder_run
+    for name, hole in (('bird.png', WIDE), ('dune.webp', NARROW)):
+        strip = read(root / 'strips/all' / f'{name}.png')
+        assert strip.shape == (80, 3 * 100 + 8, 3)
+        image = read(root / 'pictures' / name)
+        assert np.array_equal(strip[:, :100], image)
+        assert np.array_equal(strip[:, 104:204], np.where(hole[..., None] == 1, 255, image))
+        assert np.array_equal(strip[:, 208:], read(root / 'out' / name))
+        assert (strip[:, [*range(100, 104), *range(204, 208)]] == 255).all()
+
+
+def test_one_mask_serves_a_folder_inverted_resized_native_and_over_old_results(
+    model, inpainter, tmp_path
+):
+    pictures = {'a.png': random_image(0, *SHAPE), 'b.png': random_image(1, 40, 51)}
+    for name, bgr in pictures.items():
+        write(tmp_path / 'pictures' / name, bgr)
+    write(tmp_path / 'mask.png', 255 * (1 - WIDE))
+    write(tmp_path / 'out' / 'a.png', pictures['b.png'])
+    options = '--invert-mask', '--resize-mask', '--native', '--overwrite'
+    args = tmp_path / 'pictures', tmp_path / 'mask.png', '-o', tmp_path / 'out', *options, *model
+    done = run_tool('inpaint.py', *args, cwd=tmp_path, env=ENV)
+    assert (done.returncode, done.stderr) == (0, '')
+    assert done.stdout.splitlines()[-1] == f'2 of 2 pictures completed: {tmp_path / "out"}'
+    completed = read(tmp_path / 'out/a.png')
+    assert np.array_equal(completed, inpainter(pictures['a.png'], WIDE))
+    # Of half the size, with the hole from row 10 to 30 and from column 12.75 to 38.25.
+    completed, bgr = read(tmp_path / 'out/b.png'), pictures['b.png']
+    inner, outer = bbox2mask((40, 51), (10, 13, 20, 25)), bbox2mask((40, 51), (9, 12, 22, 28))
+    assert np.array_equal(completed[outer == 0], bgr[outer == 0])
+    changed = (completed != bgr).any(axis=2)
+    assert changed[inner == 1].mean() > 0.95
+
+
+def test_a_picture_is_completed_and_postprocessed(model, inpainter, tmp_path):
+    bgr = random_image(0, *SHAPE)
+    image, mask = write(tmp_path / 'photo.png', bgr), write(tmp_path / 'mask.png', 255 * WIDE)
+    before = files_of(tmp_path)
+    args = 'photo.png', 'mask.png', '-o', 'done.png', '--postprocess', *model
+    done = run_tool('inpaint.py', *args, cwd=tmp_path, env=ENV)
+    assert (done.returncode, done.stderr) == (0, '')
+    assert done.stdout == '1 of 1 pictures completed: done.png\n'
+    completed = read(tmp_path / 'done.png')
+    fit = inpainter.trained_hole
+    assert np.array_equal(completed, inpainter(bgr, WIDE, postprocess=True, fit=fit))
+    assert not np.array_equal(completed, inpainter(bgr, WIDE, fit=fit))
+    assert np.array_equal(completed[WIDE == 0], bgr[WIDE == 0])
+    assert {path: path.read_bytes() for path in (image, mask)} == before
+    assert len(files_of(tmp_path)) == 3
+
+
+def test_a_mask_that_is_all_hole_ends_a_single_run_with_one_sentence(model, tmp_path):
+    write(tmp_path / 'photo.png', random_image(0, *SHAPE))
+    write(tmp_path / 'mask.png', np.full(SHAPE, 255, np.uint8))
+    before = files_of(tmp_path)
+    args = 'photo.png', 'mask.png', '-o', 'done.png', *model
+    done = run_tool('inpaint.py', *args, cwd=tmp_path, env=ENV)
+    assert done.returncode == 2
+    line = one_sentence(done.stdout, done.stderr)
+    assert line.startswith('error: mask.png covers the whole image: ')
+    assert files_of(tmp_path) == before
+
+
+@pytest.fixture
+def files(tmp_path) -> tuple[Path, Path]:
+    """A picture and its mask."""
+    image = write(tmp_path / 'photo.png', random_image(0, *SHAPE))
+    return image, write(tmp_path / 'mask.png', 255 * NARROW)
+
+
+def test_an_output_that_is_there_is_not_written_over(refused, files, tmp_path):
+    out = write(tmp_path / 'out.png', random_image(1, 7, 7))
+    line = refused(*files, '-o', out)
+    assert line == f'error: {out} is there already: give another --out, or --overwrite'
+
+
+@pytest.mark.parametrize('options', [[], ['--overwrite']], ids=str)
+@pytest.mark.parametrize('victim', [0, 1], ids=['picture', 'mask'])
+def test_the_input_is_never_written_over(refused, files, options, victim):
+    same = files[victim].parent / '.' / '..' / files[victim].parent.name / files[victim].name
+    assert str(same) in refused(*files, '-o', same, *options)
+
+
+def test_an_output_that_cannot_be_written_is_named(refused, files, tmp_path):
+    line = refused(*files, '-o', tmp_path / 'none' / 'out.png')
+    assert line == f'error: cannot write {tmp_path}/none/out.png: No such file or directory'
+    assert not (tmp_path / 'none').exists()
+    line = refused(*files, '-o', tmp_path / 'out.gif')
+    assert line.startswith(f'error: cannot write {tmp_path}/out.gif: expected a name that ends in')
+    line = refused(files[0].parent, files[1], '-o', files[0] / 'out')
+    assert line == f'error: cannot make the folder {files[0]}/out: Not a directory'
+    line = refused(*files, '-o', tmp_path / 'out.png', '--save-strips', files[0] / 'strips')
+    assert line == f'error: cannot make the folder {files[0]}/strips: Not a directory'
+
+
+def test_two_masks_of_one_name_are_refused(refused, files, tmp_path):
+    masks = write(tmp_path / 'masks' / 'photo.png', 255 * NARROW).parent
+    write(masks / 'photo.jpg', 255 * WIDE)
+    line = refused(tmp_path, masks, '-o', tmp_path / 'out')
+    expected = f'{masks}/photo.jpg and {masks}/photo.png: expected one mask for a picture'
+    assert line == f'error: {expected}'
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_picture_of_too_many_pixels_is_refused(refused, files, tmp_path):
+    line = refused(*files, '-o', tmp_path / 'out.png', '--max-megapixels', '0.0079')
+    assert '100x80 pixels has 0.008 megapixels, more than the limit of 0.0079' in line
+    assert '--max-megapixels' in line
+
+
+def test_what_is_not_there_is_named(refused, files, model, tmp_path):
+    image, mask = files
+    out, none = tmp_path / 'out.png', tmp_path / 'none'
+    line = refused(none, mask, '-o', out)
+    assert line == f'error: cannot read {none}: No such file or directory'
+    assert f'cannot read {none}' in refused(image, none, '-o', out)
+    others = [*model[:3], str(none)]
+    assert f'no checkpoint {none}' in refused(image, mask, '-o', out, model=others)
+    assert 'its checkpoint are given together' in refused(image, mask, '-o', out, model=model[:2])
+    none.mkdir()
+    assert f'no pictures in {none}' in refused(none, mask, '-o', tmp_path / 'out')
+    assert f'{none} is a folder: expected the mask' in refused(image, none, '-o', out)
