@@ -2,6 +2,8 @@
 
 import argparse
 import copy
+import multiprocessing
+import re
 import statistics
 import tempfile
 import time
@@ -22,30 +24,41 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmedit_gl.apis import Inpainter
 from mmedit_gl.datasets import DemoPhotos, bbox2mask, read_image
 from mmedit_gl.engine import Runner, load_config
-from mmedit_gl.errors import UserError, one_sentence_errors
+from mmedit_gl.errors import one_sentence_errors
 from mmedit_gl.models import Phase, composite, crop, local_windows, to_float
 from mmedit_gl.registry import DATASETS, MODELS
 
 CONFIG = Path(__file__).parent.parent / 'configs/inpainting/global_local'
+# Pictures to complete, and the side of the hole in their middle, in pixels.
+INFER = [(256, 256, 128), (512, 512, 128), (1024, 1024, 256), (3840, 2160, 256)]
 PLACES_SIZE = (683, 512)  # width and height of a picture of Places365-Standard
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('what', choices=['train', 'infer', 'data'])
-    parser.add_argument('config', nargs='?', default=CONFIG / 'gl_256x256_8x12_places.py')
-    parser.add_argument('--device', default=get_device(), help='default: a GPU where there is one')
-    parser.add_argument('--batch-size', type=int, default=4)
-    parser.add_argument('--size', type=int, default=256, help='of the pictures, in pixels')
-    parser.add_argument('--rounds', type=int, default=5, help='times that each variant runs')
-    parser.add_argument('--compile', action='store_true', help='torch.compile too: takes minutes')
+    commands = parser.add_subparsers(dest='what', required=True)
+    train, infer, data = (
+        commands.add_parser(name, help=text, description=text)
+        for name, text in dict(
+            train='a training step of each phase, in full and mixed precision',
+            infer='completions of pictures up to 3840x2160',
+            data='the data loader',
+        ).items()
+    )
+    for command in (train, infer, data):
+        command.add_argument('config', nargs='?', default=CONFIG / 'gl_256x256_8x12_places.py')
+        command.add_argument('--rounds', type=int, default=5, help='times that each variant runs')
+    train.add_argument('--batch-size', type=int, default=4)
+    train.add_argument('--size', type=int, default=256, help='of the pictures, in pixels')
+    train.add_argument('--compile', action='store_true', help='torch.compile too: takes minutes')
+    infer.add_argument('--device', default=get_device(), help='default: a GPU where there is one')
     return parser.parse_args()
 
 
 def measure(variants: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
     """Seconds of every variant in each round, one variant after the other in a round."""
     seconds = {name: [] for name in variants}
-    with Progress(transient=True) as progress:
+    with Progress() as progress:
         task = progress.add_task('measuring', total=(rounds + 1) * len(variants))
         for round_ in range(rounds + 1):
             for name, run in variants.items():
@@ -115,12 +128,9 @@ class Convolutions:
         return best
 
 
-def random_batch(args: argparse.Namespace, hole: int) -> dict:
+def random_batch(shape: tuple[int, int], boxes: list[tuple[int, int, int, int]]) -> dict:
     rng = np.random.default_rng(0)
-    shape = (args.size, args.size)
-    corners = rng.integers(0, args.size - hole + 1, (args.batch_size, 2))
-    boxes = [(int(top), int(left), hole, hole) for top, left in corners]
-    img = torch.from_numpy(rng.integers(0, 256, (args.batch_size, *shape, 3), dtype=np.uint8))
+    img = torch.from_numpy(rng.integers(0, 256, (len(boxes), *shape, 3), dtype=np.uint8))
     mask = torch.from_numpy(np.stack([bbox2mask(shape, box) for box in boxes]))[:, None]
     return dict(gt_img=img, mask=mask, mask_bbox=torch.tensor(boxes), img_path=[''] * len(boxes))
 
@@ -191,7 +201,7 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
     amp = {f'optim_wrapper.{name}.type': 'AmpOptimWrapper' for name in ('generator', 'disc')}
     with tempfile.TemporaryDirectory() as work_dir:
         variants = {
-            'plain fp32': Plain(cfg, args.device),
+            'plain fp32': Plain(cfg, get_device()),
             'fp32': Ours(cfg, work_dir, 'fp32'),
             'bf16 (--amp)': Ours(cfg, work_dir, 'bf16', **amp),
         }
@@ -200,10 +210,13 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
                 cfg, work_dir, 'compiled', compile=True, **amp
             )
         ceilings = {
-            'ceiling fp32': Convolutions(args.device, torch.float32),
-            'ceiling bf16': Convolutions(args.device, torch.bfloat16),
+            'ceiling fp32': Convolutions(get_device(), torch.float32),
+            'ceiling bf16': Convolutions(get_device(), torch.bfloat16),
         }
-        batch = random_batch(args, hole=min(cfg.model.train_cfg.local_size))
+        side = min(cfg.model.train_cfg.local_size)
+        corners = np.random.default_rng(0).integers(0, args.size - side + 1, (args.batch_size, 2))
+        boxes = [(*corner, side, side) for corner in corners.tolist()]
+        batch = random_batch((args.size, args.size), boxes)
         for phase in Phase:
             with FlopCounterMode(display=False) as counter:
                 variants['fp32'].step(phase, batch)
@@ -220,21 +233,50 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def infer(cfg: Config, args: argparse.Namespace) -> None:
-    inpainter = Inpainter(cfg, None, args.device)
-    plain = MODELS.build(cfg.model).to(args.device).eval()
-    batch = random_batch(argparse.Namespace(size=args.size, batch_size=1), hole=args.size // 4)
-    bgr = batch['gt_img'][0].numpy()
-    hole = batch['mask'][0, 0].numpy()
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder, 'random.pth')
+        plain = MODELS.build(cfg.model).to(args.device).eval()
+        torch.save(plain.state_dict(), checkpoint)
+        variants = {
+            precision: Inpainter(cfg, checkpoint, args.device, precision)
+            for precision in ('fp32', 'bf16')
+        }
 
-    @torch.no_grad()
-    def complete() -> None:
-        gt_img = to_float(torch.from_numpy(bgr.transpose(2, 0, 1).copy())[None].to(args.device))
-        mask = torch.from_numpy(hole)[None, None].to(args.device).float()
-        fake_res = plain.generator(gt_img * (1 - mask), mask)
-        composite(dict(gt_img=gt_img, mask=mask), fake_res).cpu()
+        @torch.no_grad()
+        def complete(bgr: np.ndarray, hole: np.ndarray) -> None:
+            gt_img = to_float(torch.from_numpy(bgr.transpose(2, 0, 1).copy())[None].to(args.device))
+            mask = torch.from_numpy(hole)[None, None].to(args.device).float()
+            fake_res = plain.generator(gt_img * (1 - mask), mask)
+            composite(dict(gt_img=gt_img, mask=mask), fake_res).cpu()
 
-    variants = {'plain fp32': complete, 'Inpainter': lambda: inpainter(bgr, hole)}
-    table(f'1 x {args.size}x{args.size}', measure(variants, args.rounds), images=1)
+        variants = {'plain fp32, the whole picture': complete, **variants}
+        for width, height, side in INFER:
+            bgr, hole = picture_and_hole(width, height, side)
+            seconds = measure(
+                {name: lambda v=v, args=(bgr, hole): v(*args) for name, v in variants.items()},
+                args.rounds,
+            )
+            table(f'{width}x{height}, hole {side}x{side}', seconds, images=1)
+        if args.device == 'cpu' and Path('/proc/self/status').exists():
+            context = multiprocessing.get_context('spawn')
+            with context.Pool(1) as pool:
+                gigabytes = pool.apply(peak_memory, (cfg.filename, checkpoint, INFER[-1]))
+            print(f'peak memory of a process that completes the last: {gigabytes:.2f} GB')
+
+
+def picture_and_hole(width: int, height: int, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Noise with a hole in the middle."""
+    box = ((height - side) // 2, (width - side) // 2, side, side)
+    batch = random_batch((height, width), [box])
+    return batch['gt_img'][0].numpy(), batch['mask'][0, 0].numpy()
+
+
+def peak_memory(config: str, checkpoint: Path, sizes: tuple[int, int, int]) -> float:
+    """Of this process, in 10^9 bytes, after one completion."""
+    Inpainter(config, checkpoint, 'cpu')(*picture_and_hole(*sizes))
+    # Not getrusage, which also counts what this process was begun from.
+    status = Path('/proc/self/status').read_text()
+    return int(re.search(r'VmHWM:\s+(\d+) kB', status)[1]) * 1024 / 1e9
 
 
 def data(cfg: Config, args: argparse.Namespace, number: int = 120) -> None:
@@ -271,8 +313,6 @@ def data(cfg: Config, args: argparse.Namespace, number: int = 120) -> None:
 
 def main() -> None:
     args = parse_args()
-    if args.what == 'train' and args.device != get_device():
-        raise UserError(f'training runs on {get_device()}; set CUDA_VISIBLE_DEVICES for another')
     {'train': train, 'infer': infer, 'data': data}[args.what](load_config(args.config), args)
 
 

@@ -258,13 +258,14 @@ def _hull(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _cells(mask: np.ndarray) -> np.ndarray:
-    """Tight boxes `(n, 4)` of the hole in each cell of a grid."""
+    """Tight boxes `(n, 4)` of the hole in each cell of a grid, which begins where the hole does."""
     side = max(MIN_CELL, math.isqrt(mask.size // CELLS))
+    rows, corner = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))[0]
     boxes = []
-    for top in range(0, mask.shape[0], side):
-        band = mask[top : top + side]
+    for top in range(rows[0], rows[-1] + 1, side):
+        band = mask[top : top + side, corner:]
         for left in np.unique(np.flatnonzero(band.any(axis=0)) // side * side):
             cell = band[:, left : left + side]
-            y, x = np.flatnonzero(cell.any(axis=1)), np.flatnonzero(cell.any(axis=0))
+            y, x = np.flatnonzero(cell.any(axis=1)), corner + np.flatnonzero(cell.any(axis=0))
             boxes.append((top + y[0], left + x[0], top + y[-1] + 1, left + x[-1] + 1))
     return np.array(boxes)
