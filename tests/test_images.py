@@ -6,6 +6,7 @@ import struct
 import threading
 import time
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -583,6 +584,7 @@ def whole_files() -> dict[str, bytes]:
 FILES = whole_files()
 
 
+@pytest.mark.filterwarnings('ignore:(Corrupt EXIF|Truncated File)')  # Pillow's
 @pytest.mark.parametrize('name', FILES)
 def test_a_file_that_is_cut_short_is_refused(tmp_path, name):
     """At every length: refused by name, or whole, for some files end in what is no picture."""
@@ -767,21 +769,24 @@ def test_a_size_that_a_format_does_not_have_is_refused(tmp_path):
     assert opened(tmp_path / 'a.png').size == (70000, 1)
 
 
-@pytest.fixture
-def file_limit():
-    """Sets the size at which the system refuses to write more to a file."""
+@contextmanager
+def file_limit(size: int):
+    """The size at which the system refuses to write more to a file, for no longer than needed."""
     former = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
 
 
 @pytest.mark.parametrize('suffix', ['png', 'jpg', 'webp', 'bmp', 'tif'])
-def test_a_full_disk_leaves_the_former_file(tmp_path, file_limit, suffix):
+def test_a_full_disk_leaves_the_former_file(tmp_path, suffix):
     path = tmp_path / f'a.{suffix}'
     Picture.of(BGR[:2, :2]).save(path)
     before = path.read_bytes()
-    file_limit(300)
-    with pytest.raises(ImageError, match=f'^cannot write {path}: File too large$'):
+    refused = pytest.raises(ImageError, match=f'^cannot write {path}: File too large$')
+    with refused, file_limit(300):
         Picture.of(PHOTO).save(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
