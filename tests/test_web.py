@@ -28,7 +28,7 @@ FLAGS += ['--disable-background-networking', '--disable-component-update']
 DESKTOP = dict(viewport=dict(width=700, height=600))
 PHONE = dict(viewport=dict(width=390, height=844), has_touch=True, is_mobile=True)
 WIDTH, HEIGHT = 600, 400
-PATIENCE = 40_000  # milliseconds, for a busy machine
+PATIENCE = 300_000  # milliseconds, for a busy machine
 
 
 @pytest.fixture(scope='module')
@@ -190,9 +190,9 @@ def test_a_large_photograph_that_is_turned_is_painted_upright_at_its_size(visit,
     complete(page)
     name, out = download(page)
     assert name == 'turned_completed.jpg'
-    before, after = Image.open(path), Image.open(out)
-    assert (after.format, after.size) == ('JPEG', before.size)
-    assert after.getexif()[0x0112] == 6
+    with Image.open(path) as before, Image.open(out) as after:
+        assert (after.format, after.size) == ('JPEG', before.size)
+        assert after.getexif()[0x0112] == 6
     difference = np.abs(read(path).astype(int) - read(out)).max(axis=2)
     assert difference.shape == (1100, 800)
     rows, columns = np.nonzero(difference > 4)
@@ -327,7 +327,8 @@ def test_no_other_file_of_the_machine_is_served(url, png, tmp_path):
     for path in ('/etc/passwd', ROOT / 'pyproject.toml', png):
         with pytest.raises(urllib.error.HTTPError) as error:
             urllib.request.urlopen(f'{url}gradio_api/file={urllib.request.pathname2url(str(path))}')
-        assert error.value.code == 403
+        with error.value:
+            assert error.value.code == 403
 
 
 def test_ctrl_c_ends_quietly_and_leaves_no_file(small, tmp_path, browser, png):
@@ -362,7 +363,8 @@ def test_gradio_that_is_not_installed_is_said_in_a_sentence(small, tmp_path):
 def test_without_scikit_image_there_are_no_examples(small, tmp_path):
     (tmp_path / 'skimage.py').write_text('raise ImportError')
     with serving(small, tmp_path / 'server', PYTHONPATH=str(tmp_path)) as (process, url):
-        page = urllib.request.urlopen(url).read().decode()
+        with urllib.request.urlopen(url) as answer:
+            page = answer.read().decode()
         assert 'Complete a picture' in page
         assert 'astronaut' not in page
         process.terminate()

@@ -205,7 +205,7 @@ def serve(
             f'cannot serve at {host}:{port}: {reason}; give another --port or --host'
         ) from None
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with tempfile.TemporaryDirectory(prefix='mmedit_gl_') as folder:
+    with tempfile.TemporaryDirectory(prefix='mmedit_gl_', ignore_cleanup_errors=True) as folder:
         os.environ['GRADIO_TEMP_DIR'] = folder
         blocks = Page(inpainter, folder, native, max_megapixels).blocks()
         # One at a time: the model uses the whole machine.
