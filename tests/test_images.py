@@ -584,7 +584,6 @@ def whole_files() -> dict[str, bytes]:
 FILES = whole_files()
 
 
-@pytest.mark.filterwarnings('ignore:(Corrupt EXIF|Truncated File)')  # Pillow's
 @pytest.mark.parametrize('name', FILES)
 def test_a_file_that_is_cut_short_is_refused(tmp_path, name):
     """At every length: refused by name, or whole, for some files end in what is no picture."""
@@ -744,8 +743,8 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path):
     (tmp_path / '.busy.png.part').touch()
     before = sorted(tmp_path.rglob('*'))
     refused = {
-        'none/a.png': 'cannot write {}: No such file or directory',
-        'file/a.png': 'cannot write {}: Not a directory',
+        'none/a.png': 'cannot write {}: there is no folder .*none$',
+        'file/a.png': 'cannot write {}: there is no folder .*file$',
         'folder.png': 'cannot write {}: Is a directory',
         'busy.png': 'cannot write {}: .busy.png.part is there, another write is under way',
         f'{"x" * 300}.png': 'cannot write {}: File name too long',

@@ -117,7 +117,7 @@ def test_a_folder_is_completed_but_for_what_cannot_be(folder_run):
     expected = [
         'error: cannot read pictures/broken.jpg: it is damaged',
         'error: masks/covered.png covers the whole image',
-        'error: out/done.png is there already: give another --out, or --overwrite',
+        'error: out/done.png is there already: give another place, or --overwrite',
         'error: no mask for pictures/lonely.png: expected masks/lonely.png',
         'error: masks/turned.png has 80x100 pixels, the image 100x80: expected the same',
     ]
@@ -240,7 +240,21 @@ def files(tmp_path) -> tuple[Path, Path]:
 def test_an_output_that_is_there_is_not_written_over(refused, files, tmp_path):
     out = write(tmp_path / 'out.png', random_image(1, 7, 7))
     line = refused(*files, '-o', out)
-    assert line == f'error: {out} is there already: give another --out, or --overwrite'
+    assert line == f'error: {out} is there already: give another place, or --overwrite'
+
+
+def test_nor_are_strips(refused, files, tmp_path):
+    strip = write(tmp_path / 'strips' / 'photo.png.png', random_image(1, 7, 7))
+    line = refused(*files, '-o', tmp_path / 'out.png', '--save-strips', strip.parent)
+    assert line == f'error: {strip} is there already: give another place, or --overwrite'
+
+
+def test_a_name_that_cannot_be_written_is_refused_before_the_network_runs(
+    refused, files, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Inpainter, 'complete', None)
+    for name in ('out.gif', 'none/out.png', f'{"x" * 300}.png'):
+        assert 'cannot write' in refused(*files, '-o', tmp_path / name)
 
 
 @pytest.mark.parametrize('options', [[], ['--overwrite']], ids=str)
@@ -252,7 +266,9 @@ def test_the_input_is_never_written_over(refused, files, options, victim):
 
 def test_an_output_that_cannot_be_written_is_named(refused, files, tmp_path):
     line = refused(*files, '-o', tmp_path / 'none' / 'out.png')
-    assert line == f'error: cannot write {tmp_path}/none/out.png: No such file or directory'
+    assert (
+        line == f'error: cannot write {tmp_path}/none/out.png: there is no folder {tmp_path}/none'
+    )
     assert not (tmp_path / 'none').exists()
     line = refused(*files, '-o', tmp_path / 'out.gif')
     assert line.startswith(f'error: cannot write {tmp_path}/out.gif: expected a name that ends in')

@@ -8,7 +8,7 @@ import torch
 from rich.progress import Progress
 
 from mmedit_gl.apis import Inpainter
-from mmedit_gl.apis.images import MAX_MEGAPIXELS, Picture, read_hole
+from mmedit_gl.apis.images import MAX_MEGAPIXELS, Picture, check_writable, read_hole
 from mmedit_gl.errors import ImageError, UserError, one_sentence_errors
 from mmedit_gl.evaluation import strip
 
@@ -28,7 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '-o', '--out', type=Path, required=True, help='file, or folder for a folder of pictures'
     )
-    parser.add_argument('--overwrite', action='store_true', help='write over what is at OUT')
+    parser.add_argument('--overwrite', action='store_true', help='write over what is there')
     parser.add_argument('--config', help='default, with --checkpoint: the model of this package')
     parser.add_argument('--checkpoint', help='path or URL')
     parser.add_argument('--device', help='default: a GPU where there is one')
@@ -87,10 +87,16 @@ def complete(inpainter: Inpainter, job: tuple, args: argparse.Namespace) -> list
     path, mask, out = job
     if mask is None:
         raise ImageError(f'no mask for {path}: expected {args.mask}/{path.stem}.png')
+    written = [out]
+    if args.save_strips:
+        written.append(args.save_strips / f'{path.name}.png')
+    for target in written:
+        check_writable(target)
     if out.exists() and any(given.exists() and out.samefile(given) for given in (path, mask)):
         raise ImageError(f'{out} is the picture or its mask: give another --out')
-    if out.exists() and not args.overwrite:
-        raise ImageError(f'{out} is there already: give another --out, or --overwrite')
+    for target in written:
+        if target.exists() and not args.overwrite:
+            raise ImageError(f'{target} is there already: give another place, or --overwrite')
     picture = Picture.read(path, args.max_megapixels)
     options = dict(invert=args.invert_mask, resize=args.resize_mask)
     hole = read_hole(mask, picture.pixels.shape[:2], max_megapixels=args.max_megapixels, **options)
@@ -100,7 +106,7 @@ def complete(inpainter: Inpainter, job: tuple, args: argparse.Namespace) -> list
     if args.save_strips:
         arrays = dict(gt_img=picture.bgr, fake_img=completed.bgr, mask=hole[..., None])
         sample = {name: torch.from_numpy(a).permute(2, 0, 1) for name, a in arrays.items()}
-        Picture.of(strip(sample)).save(args.save_strips / f'{path.name}.png')
+        Picture.of(strip(sample)).save(written[1])
     return completed.notes
 
 

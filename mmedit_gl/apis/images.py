@@ -6,6 +6,7 @@ its colour profile.
 
 import io
 import re
+import warnings
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,6 +30,9 @@ from PIL import (
 
 from mmedit_gl.datasets import binarize
 from mmedit_gl.errors import ImageError
+
+# Of damaged EXIF, which nobody can mend; what is read is judged here.
+warnings.filterwarnings('ignore', category=UserWarning, module=r'PIL\.TiffImagePlugin')
 
 MAX_MEGAPIXELS = 100
 ImageLike = str | Path | Image.Image | np.ndarray
@@ -190,11 +194,7 @@ class Picture:
         there. Raises `ImageError` for another suffix and where it cannot be written.
         """
         path = Path(path)
-        if path.suffix.lower() not in _FORMATS:
-            raise ImageError(
-                f'cannot write {path}: expected a name that ends in {", ".join(_FORMATS)}, '
-                f'got {path.suffix or "no such ending"}'
-            )
+        check_writable(path)
         try:
             data = self._encoded(_FORMATS[path.suffix.lower()], quality)
         except Exception as error:  # of Pillow, for a size that the format does not allow
@@ -270,6 +270,20 @@ class Picture:
                     del options[key]
                     self._note(f'JPEG cannot hold the {key.upper()} of {self.name}: left out')
         return _saved(picture._image(), target, **options)
+
+
+def check_writable(path: Path) -> None:
+    """Raise the `ImageError` with which `Picture.save` would refuse a name, before any work."""
+    if path.suffix.lower() not in _FORMATS:
+        raise ImageError(
+            f'cannot write {path}: expected a name that ends in {", ".join(_FORMATS)}, '
+            f'got {path.suffix or "no such ending"}'
+        )
+    try:
+        if not path.exists() and not path.parent.is_dir():
+            raise ImageError(f'cannot write {path}: there is no folder {path.parent}')
+    except OSError as error:  # of a name that is too long
+        raise ImageError(f'cannot write {path}: {error.strerror}') from None
 
 
 def read_hole(

@@ -1,7 +1,7 @@
 """An image and a mask to a completed image."""
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -144,31 +144,30 @@ def fill(
     generator: HoleAware, bgr: np.ndarray, hole: np.ndarray, fit: int | None = None
 ) -> np.ndarray:
     """uint8 BGR `(H, W, 3)` with its hole filled, as `Inpainter.complete` says."""
+    completed = bgr.copy()
     if fit is not None:
         if fit < 1:
             raise UserError(f'fit: expected a width of at least 1 pixel, got {fit}')
         hole = hole.copy()  # what is still to be filled
         for box, part in _parts(hole):
             if (width := _width(box, part, hole.shape)) > fit:
-                bgr = _fill_reduced(generator, bgr, hole, box, part, fit / width)
+                _fill_reduced(generator, completed, hole, box, part, fit / width)
                 hole[box][part] = 0
-    return _fill_native(generator, bgr, hole, hole)
+    _fill_native(generator, completed, hole, hole)
+    return completed
 
 
 @torch.inference_mode()
-def _fill_native(
-    generator: HoleAware, bgr: np.ndarray, hole: np.ndarray, part: np.ndarray
-) -> np.ndarray:
-    """Fills a part of the hole."""
-    completed, device = bgr.copy(), generator.layers[0].weight.device
+def _fill_native(generator: HoleAware, bgr: np.ndarray, hole: np.ndarray, part: np.ndarray) -> None:
+    """Fills a part of the hole, in place."""
+    device = generator.layers[0].weight.device
     for plan in generator.plans(part):
         window, box = _slices(plan.window), _slices(plan.box)
         img = torch.from_numpy(np.ascontiguousarray(bgr[window])).to(device)
         mask = torch.from_numpy(hole[window]).to(device)[None, None].float()
         masked_img = to_float(img.permute(2, 0, 1)[None]) * (1 - mask)
         fake_res = to_uint8(generator(plan, masked_img, mask))[0].permute(1, 2, 0).cpu().numpy()
-        np.copyto(completed[box], fake_res, where=part[box][..., None] == 1)
-    return completed
+        np.copyto(bgr[box], fake_res, where=part[box][..., None] == 1)
 
 
 def _fill_reduced(
@@ -178,8 +177,8 @@ def _fill_reduced(
     box: tuple[slice, slice],
     part: np.ndarray,
     scale: float,
-) -> np.ndarray:
-    """Fills the part of the hole in a box with what fills it at a smaller scale."""
+) -> None:
+    """Fills the part of the hole in a box, in place, with what fills it at a smaller scale."""
     margin = round(CONTEXT / scale)
     window = tuple(slice(max(0, side.start - margin), side.stop + margin) for side in box)
     img = bgr[window]
@@ -195,12 +194,10 @@ def _fill_reduced(
         for name, mask in dict(hole=hole[window], part=target).items()
     }
     small = cv2.resize(img, size, interpolation=cv2.INTER_AREA)
-    small = _fill_native(generator, small, reduced['hole'], reduced['part'])
+    _fill_native(generator, small, reduced['hole'], reduced['part'])
     small = _extended(small, reduced['part'])
     large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
-    completed = bgr.copy()
-    completed[window] = clone(large, img, target)
-    return completed
+    img[:] = clone(large, img, target)
 
 
 def _extended(img: np.ndarray, part: np.ndarray) -> np.ndarray:
@@ -215,11 +212,12 @@ def _extended(img: np.ndarray, part: np.ndarray) -> np.ndarray:
     return np.where(beyond[..., None], carried.round(), img).astype(np.uint8)
 
 
-def _parts(hole: np.ndarray) -> list[tuple[tuple[slice, slice], np.ndarray]]:
+def _parts(hole: np.ndarray) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
     """The connected parts of a hole, each by its box and which of the box's pixels it has."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(hole, connectivity=8)
-    boxes = [_slices((y, x, y + height, x + width)) for x, y, width, height, _ in stats]
-    return [(box, labels[box] == label) for label, box in enumerate(boxes) if label > 0]
+    for label, (x, y, width, height, _) in enumerate(stats[1:], start=1):
+        box = _slices((y, x, y + height, x + width))
+        yield box, labels[box] == label
 
 
 def _width(box: tuple[slice, slice], part: np.ndarray, shape: tuple[int, int]) -> float:

@@ -113,7 +113,8 @@ class EMAHook(Hook):
     """Keeps the generator's exponential moving average, in which old weights fade by `decay`.
 
     Validation measures it, and checkpoints have it as `ema_state_dict`, which `tools/test.py` and
-    the `Inpainter` take; training goes on with the weights themselves.
+    the `Inpainter` take; training goes on with the weights themselves. For the first few times
+    1 / (1 - decay) iterations it is worse than they are: it holds what the network knew before.
     """
 
     def __init__(self, decay: float = 0.999):

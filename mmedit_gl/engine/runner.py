@@ -72,6 +72,17 @@ class Runner(MMEngineRunner):
             for name, network in self.model.parallel.items():
                 self.model.parallel[name] = network and torch.compile(network)
 
+    def build_param_scheduler(self, scheduler: dict | list) -> dict | list:
+        """mmengine's; raises `UserError` for a schedule that begins after the run has ended."""
+        try:
+            return super().build_param_scheduler(scheduler)
+        except UserError:  # this calls itself for each optimizer
+            raise
+        except ValueError as error:
+            raise UserError(
+                f'param_scheduler, in a run of max_iters={self.max_iters}: {error}'
+            ) from None
+
     @staticmethod
     def build_dataloader(dataloader: dict | DataLoader, *args, **kwargs) -> DataLoader:
         """mmengine's, in pinned memory where there is a GPU to copy to."""
