@@ -5,7 +5,9 @@ from setuptools import find_packages, setup
 
 root = Path(__file__).parent
 version = re.search(r"__version__ = '(.+)'", (root / 'mmedit_gl/__init__.py').read_text())[1]
+metrics = ['torchmetrics', 'torch-fidelity']
 onnx = ['onnx', 'onnxruntime', 'onnxscript']
+patchmatch = ['pypatchmatch>=2.2']
 tests = ['hypothesis', 'lmdb', 'playwright', 'pytest', 'ruff', 'scikit-image']
 web = ['gradio>=6,<7']
 
@@ -33,8 +35,10 @@ setup(
     extras_require={
         'demo': ['scikit-image'],
         'lmdb': ['lmdb'],
+        'metrics': metrics,
         'onnx': onnx,
+        'patchmatch': patchmatch,
         'web': web,
-        'tests': [*tests, *onnx, *web],
+        'tests': [*tests, *metrics, *onnx, *patchmatch, *web],
     },
 )

@@ -12,6 +12,7 @@ HOLES = [(0, 0, 10, 10), (20, 15, 13, 22), (47, 0, 1, 64), (0, 63, 48, 1), (7, 9
 @pytest.mark.parametrize('name', BASELINES)
 def test_a_fill_changes_the_hole_alone(name, bbox):
     img, mask = random_image(3, 48, 64), bbox2mask((48, 64), bbox)
+    img[mask == 1] = 255 - img[mask == 1]  # foreign to what is around
     img_before, mask_before = img.copy(), mask.copy()
     filled = BASELINES[name](img, mask)
     assert np.array_equal(img, img_before)
@@ -57,6 +58,24 @@ def test_telea_restores_a_constant_picture_up_to_its_rounding():
     # OpenCV adds a half before it rounds, and a unit step along the gradient that this makes.
     assert abs(error).max() <= 5
     assert abs(error).mean() <= 0.5
+
+
+def test_without_anything_around_the_mean_colour_is_grey():
+    img = random_image(1, 20, 30)
+    assert (mean_colour(img, np.ones((20, 30), np.uint8)) == 128).all()
+
+
+def test_patchmatch_continues_a_texture_that_no_smooth_fill_can():
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, (np.arange(64) // 4) % 2 == 0] = 220
+    mask = bbox2mask((64, 64), (20, 22, 18, 18))
+    damaged = np.where(mask[..., None] == 1, 90, stripes).astype(np.uint8)
+    error = {
+        name: abs(fill(damaged, mask).astype(int) - stripes)[mask == 1].mean()
+        for name, fill in BASELINES.items()
+    }
+    assert error['patchmatch'] < 30
+    assert min(error[name] for name in ('mean', 'telea', 'ns')) > 90
 
 
 def test_telea_goes_on_with_what_surrounds_the_hole():

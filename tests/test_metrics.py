@@ -1,11 +1,16 @@
+import itertools
+import re
+import zlib
+
 import numpy as np
 import pytest
 import torch
 from conftest import make_batch, random_image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from mmedit_gl.datasets import bbox2mask
 from mmedit_gl.errors import UserError
-from mmedit_gl.evaluation import InpaintingMetrics, l1, mean_colour, psnr, ssim, telea
+from mmedit_gl.evaluation import InpaintingMetrics, l1, l1_image, mean_colour, psnr, ssim, telea
 
 SIZES = [(11, 11), (12, 40), (64, 48), (37, 91), (128, 128)]
 
@@ -39,9 +44,12 @@ def skimage_ssim(image, other):
 def samples(preds, images, bboxes):
     batch = make_batch(images, bboxes)
     return [
-        dict(fake_img=fake_img, gt_img=gt_img, mask=mask)
-        for fake_img, gt_img, mask in zip(
-            pictures(*preds), batch['gt_img'].permute(0, 3, 1, 2), batch['mask']
+        dict(fake_img=fake_img, gt_img=gt_img, mask=mask, img_path=path)
+        for fake_img, gt_img, mask, path in zip(
+            pictures(*preds),
+            batch['gt_img'].permute(0, 3, 1, 2),
+            batch['mask'],
+            batch['img_path'],
         )
     ]
 
@@ -62,7 +70,26 @@ def test_psnr_and_ssim_agree_with_scikit_image(size):
         pred, target = pictures(other), pictures(image)
         expected = peak_signal_noise_ratio(image, other, data_range=255)
         assert psnr(pred, target).item() == pytest.approx(expected, rel=1e-9)
-        assert ssim(pred, target).item() == pytest.approx(skimage_ssim(image, other), rel=1e-9)
+        assert ssim(pred, target).item() == pytest.approx(skimage_ssim(image, other), abs=1e-6)
+        whole = np.ones((1, 1, *size), np.uint8)
+        expected = 100 * np.abs(image / 255 - other / 255).mean()
+        assert l1_image(pred, target).item() == pytest.approx(expected, rel=1e-12)
+        assert l1(pred, target, torch.from_numpy(whole)).item() == l1_image(pred, target).item()
+
+
+def test_ssim_of_a_hole_agrees_with_scikit_image_wherever_it_lies():
+    image, other = random_image(1, 60, 75), random_image(2, 60, 75)
+    for top, left in itertools.product((0, 5, 12, 49), (0, 3, 30, 64)):
+        completed = image.copy()
+        completed[top : top + 11, left : left + 11] = other[top : top + 11, left : left + 11]
+        value = ssim(pictures(completed), pictures(image)).item()
+        assert value == pytest.approx(skimage_ssim(image, completed), abs=1e-6)
+
+
+def test_ssim_of_a_picture_smaller_than_its_window_is_refused():
+    small = torch.zeros(1, 3, 10, 40, dtype=torch.uint8)
+    with pytest.raises(UserError, match=r'^SSIM needs pictures of at least 11 pixels .* 10x40$'):
+        ssim(small, small)
 
 
 @pytest.mark.parametrize('k', [1, 17, 100])
@@ -85,7 +112,7 @@ def test_equal_pictures_score_perfectly(golden):
     _, gt_img, mask = scored_batch(golden)
     assert l1(gt_img, gt_img, mask).tolist() == [0, 0]
     assert psnr(gt_img, gt_img).tolist() == [np.inf, np.inf]
-    assert ssim(gt_img, gt_img).tolist() == pytest.approx([1, 1])
+    assert ssim(gt_img, gt_img).tolist() == [1, 1]
 
 
 def test_l1_ignores_what_is_outside_the_hole(golden):
@@ -109,15 +136,31 @@ def test_metrics_leave_their_inputs_as_they_are(golden):
     assert all(torch.equal(x, y) for x, y in zip(inputs, before))
 
 
-def test_a_batch_scores_like_its_pictures_one_by_one(golden):
-    pred, gt_img, mask = scored_batch(golden)
-    for i in range(2):
-        one = slice(i, i + 1)
-        for metric, args in [(l1, (pred, gt_img, mask)), (psnr, (pred, gt_img))]:
-            assert metric(*args)[i].item() == metric(*(x[one] for x in args)).item()
-        assert ssim(pred, gt_img)[i].item() == pytest.approx(
-            ssim(pred[one], gt_img[one]).item(), rel=1e-12
-        )
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_scores_have_the_same_bits_in_any_batch_and_with_any_number_of_threads(threads):
+    images = [random_image(seed, 150, 170) for seed in range(5)]
+    preds, target = pictures(*(noisy(image, 1) for image in images)), pictures(*images)
+    preds[:, :, :40], preds[2] = target[:, :, :40], target[2]
+    mask = torch.zeros(5, 1, 150, 170, dtype=torch.uint8)
+    mask[:, :, 40:90, 20:70] = 1
+    for metric, args in [
+        (l1, (preds, target, mask)),
+        (l1_image, (preds, target)),
+        (psnr, (preds, target)),
+        (ssim, (preds, target)),
+    ]:
+        values = []
+        for number in (1, 2, 3):
+            threads(number)
+            values.append(metric(*args).tolist())
+            values.append([metric(*(x[i : i + 1] for x in args)).item() for i in range(5)])
+        assert all(v == values[0] for v in values), metric
 
 
 def test_the_metric_averages_over_pictures_and_not_over_batches(golden):
@@ -136,6 +179,7 @@ def test_the_metric_averages_over_pictures_and_not_over_batches(golden):
     )
     assert values == dict(
         l1=pytest.approx(l1(pred, gt_img, mask).mean().item()),
+        l1_image=pytest.approx(l1_image(pred, gt_img).mean().item()),
         psnr=pytest.approx(psnr(pred, gt_img).mean().item()),
         ssim=pytest.approx(ssim(pred, gt_img).mean().item()),
         num_images=3,
@@ -161,5 +205,43 @@ def test_baselines_are_scored_on_the_same_holes():
 
 
 def test_an_unknown_baseline_is_refused_with_those_there_are():
-    with pytest.raises(UserError, match=r"in \['mean', 'telea'\], got \['median'\]"):
+    names = "['mean', 'ns', 'patchmatch', 'telea']"
+    with pytest.raises(UserError, match=re.escape(f"baselines in {names}, got ['median']")):
         InpaintingMetrics(baselines=['telea', 'median'])
+    with pytest.raises(UserError, match=r"learned in \['fid', 'lpips'\], got \['is'\]"):
+        InpaintingMetrics(learned=['is'])
+
+
+def test_identical_pictures_are_counted_and_left_out_of_the_mean_psnr():
+    images = np.stack([random_image(seed, 40, 50) for seed in (1, 2, 3)])
+    preds = images.copy()
+    preds[1, 10, 10] ^= 8
+    metric = InpaintingMetrics()
+    metric.process({}, samples(preds, images, [[5, 6, 12, 20]] * 3))
+    values = metric.evaluate(size=3)
+    assert values['psnr'] == pytest.approx(10 * np.log10(255**2 * 40 * 50 / 64))
+    assert values['num_identical'] == 2
+    assert values['num_images'] == 3
+
+    metric.process({}, samples(images, images, [[5, 6, 12, 20]] * 3))
+    values = metric.evaluate(size=3)
+    assert (values['psnr'], values['num_identical'], values['l1']) == (np.inf, 3, 0)
+
+
+def test_what_each_picture_was_is_kept_with_its_scores():
+    images = np.stack([random_image(seed, 40, 50) for seed in (1, 2)])
+    bboxes = [[5, 6, 12, 20], [20, 10, 9, 9]]
+    metric = InpaintingMetrics(baselines=['telea'])
+    metric.process({}, samples(images[::-1].copy(), images, bboxes))
+    values = metric.evaluate(size=2)
+    assert [p['img_path'] for p in metric.pictures] == ['0.png', '1.png']
+    assert [p['mask_bbox'] for p in metric.pictures] == [tuple(b) for b in bboxes]
+    assert [p['hole'] for p in metric.pictures] == [12 * 20 / 2000, 9 * 9 / 2000]
+    for method, prefix in [('model', ''), ('telea', 'telea/')]:
+        for name in ('l1', 'l1_image', 'psnr', 'ssim'):
+            scores = [p['scores'][method][name] for p in metric.pictures]
+            assert values[prefix + name] == sum(scores) / 2
+    for picture, image, box in zip(metric.pictures, images, bboxes):
+        hole = bbox2mask((40, 50), box)
+        content = image.transpose(2, 0, 1).tobytes() + hole.tobytes()
+        assert picture['crc32'] == zlib.crc32(content)

@@ -1,4 +1,5 @@
 import json
+import math
 
 import numpy as np
 import pytest
@@ -6,10 +7,25 @@ import torch
 from conftest import random_image
 
 from mmedit_gl.datasets import bbox2mask
-from mmedit_gl.evaluation import metrics_table, read_metrics, save_metrics, strip
+from mmedit_gl.errors import UserError
+from mmedit_gl.evaluation import (
+    comparison_table,
+    evaluation,
+    metrics_table,
+    read_evaluation,
+    save_json,
+    strip,
+    summarize,
+)
 
-METRICS = {'l1': 11.1644, 'psnr': 23.1516, 'ssim': 0.86249, 'num_images': 36500}
-BASELINES = {'mean/l1': 20.0, 'mean/psnr': 18.5, 'mean/ssim': 0.8, 'telea/l1': 13.25} | {
+METRICS = {'l1': 11.1644, 'l1_image': 2.5, 'psnr': 23.1516, 'ssim': 0.86249, 'num_images': 36500}
+BASELINES = {
+    'mean/l1': 20.0,
+    'mean/l1_image': 4.0,
+    'mean/psnr': 18.5,
+    'mean/ssim': 0.8,
+    'telea/l1': 13.25,
+    'telea/l1_image': 3.0,
     'telea/psnr': 21.125,
     'telea/ssim': 0.8125,
 }
@@ -17,6 +33,28 @@ BASELINES = {'mean/l1': 20.0, 'mean/psnr': 18.5, 'mean/ssim': 0.8, 'telea/l1': 1
 
 def refuse_constant(name):
     raise ValueError(f'{name} is no JSON')
+
+
+def picture(number: int, **scores) -> dict:
+    return dict(
+        img_path=f'{number}.png', mask_bbox=(1, 2, 3, 4), hole=0.25, crc32=number, scores=scores
+    )
+
+
+def found(values: dict[str, list[list[float]]]) -> dict:
+    """An evaluation of PSNR by method, draw and picture."""
+    draws = []
+    for scores in zip(*values.values()):
+        pictures = [
+            picture(100 * len(draws) + i, **{m: dict(psnr=v) for m, v in zip(values, of_picture)})
+            for i, of_picture in enumerate(zip(*scores))
+        ]
+        flat = {
+            'psnr' if method == 'model' else f'{method}/psnr': sum(v) / len(v)
+            for method, v in zip(values, scores)
+        }
+        draws.append(({**flat, 'num_images': len(pictures)}, pictures))
+    return evaluation(dict(seed=0), draws)
 
 
 def test_strip_shows_original_masked_and_completed_with_white_between():
@@ -39,54 +77,138 @@ def test_strip_shows_original_masked_and_completed_with_white_between():
     assert np.array_equal(picture[:, 88:], fake_img)
 
 
-def test_table_has_units_a_row_for_each_fill_and_the_number_of_images():
-    header, *rows, last = metrics_table(METRICS | BASELINES).splitlines()
-    assert header.split('  ')[-1].strip() == 'SSIM'
-    assert [title in header for title in ('l1 in the hole (%)', 'PSNR (dB)')] == [True, True]
+def test_table_has_units_a_row_for_each_method_and_the_number_of_images():
+    table = metrics_table(summarize([METRICS | BASELINES]), 36500)
+    header, *rows, last = table.splitlines()
+    titles = ['l1 in the hole (%)', 'l1 (%)', 'PSNR (dB)', 'SSIM']
+    assert [title.strip() for title in header.split('   ') if title.strip()] == titles
     assert [row.split() for row in rows] == [
-        ['model', '11.164', '23.152', '0.862'],
-        ['mean', '20.000', '18.500', '0.800'],
-        ['telea', '13.250', '21.125', '0.812'],
+        ['model', '11.164', '2.500', '23.152', '0.862'],
+        ['mean', '20.000', '4.000', '18.500', '0.800'],
+        ['telea', '13.250', '3.000', '21.125', '0.812'],
     ]
     assert last == '36500 images'
     assert {len(line) for line in (header, *rows)} == {len(header)}  # columns are aligned
 
 
-def test_table_without_fills_has_the_model_alone():
-    lines = metrics_table(METRICS).splitlines()
-    assert [line.split()[0] for line in lines[1:]] == ['model', '36500']
+def test_several_draws_give_their_mean_and_its_standard_error():
+    summary = summarize(
+        [dict(l1=1.0, psnr=20.0), dict(l1=2.0, psnr=math.inf), dict(l1=6.0, psnr=26.0)]
+    )
+    assert summary['model']['l1'] == dict(mean=3.0, standard_error=math.sqrt(7 / 3))
+    assert summary['model']['psnr'] == pytest.approx(dict(mean=23.0, standard_error=3.0))
+    (row,) = [line for line in metrics_table(summary, 6).splitlines() if 'model' in line]
+    assert row.split() == ['model', '3.000', '±', '1.528', '23.000', '±', '3.000']
 
 
-def test_metrics_are_read_back_as_they_were_saved(tmp_path):
-    path = tmp_path / 'new' / 'folder' / 'metrics.json'
-    save_metrics(METRICS | BASELINES, path)
-    assert read_metrics(path) == METRICS | BASELINES
-    assert json.loads(path.read_text(encoding='utf-8')) == METRICS | BASELINES
-    assert [p.name for p in path.parent.iterdir()] == ['metrics.json']
+def test_table_says_how_many_pictures_are_identical_to_their_originals():
+    draws = [dict(psnr=20.0, num_identical=2), dict(psnr=20.0)]
+    table = metrics_table(summarize(draws), 9)
+    assert table.splitlines()[-1] == 'model: 2 identical to the original, left out of PSNR'
+    table = metrics_table(summarize([dict(psnr=math.inf, num_identical=9)]), 9)
+    assert table.splitlines()[1].split() == ['model', '-']
+
+
+def test_evaluation_has_every_draw_picture_and_method_in_order():
+    values = dict(model=[[20.0, 22.0], [math.inf, 24.0]], telea=[[18.0, 19.0], [17.0, 16.0]])
+    content = found(values)
+    assert content['methods'] == dict(
+        model=dict(psnr=[20.0, 22.0, None, 24.0]), telea=dict(psnr=[18.0, 19.0, 17.0, 16.0])
+    )
+    keys = [(i['index'], i['draw'], i['img_path']) for i in content['images']]
+    assert keys == [(0, 0, '0.png'), (1, 0, '1.png'), (0, 1, '100.png'), (1, 1, '101.png')]
+    assert content['summary']['telea']['psnr']['mean'] == 17.5
+
+
+def test_comparison_pairs_pictures_and_takes_the_mean_over_their_draws_first():
+    one = found(dict(model=[[20.0, 30.0, 25.0], [22.0, 30.0, 27.0]]))
+    other = found(dict(model=[[21.0, 32.0, 28.0], [25.0, 32.0, 30.0]]))
+    table = comparison_table({'a.json': one, 'b.json': other})
+    header, first, second, difference, last = table.splitlines()
+    assert header.split() == ['PSNR', '(dB)']
+    assert first.split() == ['a.json:', 'model', '25.667']
+    assert second.split() == ['b.json:', 'model', '28.000']
+    # By picture 2, 2 and 3 more.
+    assert difference.split() == ['difference', '+2.333', '±', '0.333']
+    assert last == '6 images'
+
+
+def test_comparison_leaves_out_pairs_with_a_picture_identical_to_its_original():
+    one = found(dict(model=[[20.0, math.inf, 25.0]], telea=[[21.0, 22.0, 27.0]]))
+    lines = comparison_table({'a.json': one}).splitlines()
+    assert lines[3].split() == ['difference', '+1.500', '±', '0.500']
+
+
+def test_evaluations_of_other_holes_are_not_compared():
+    one, other = (found(dict(model=[[20.0, 30.0]])) for _ in range(2))
+    other['images'][1]['crc32'] += 1
+    with pytest.raises(UserError, match=r'^a and b were not measured on the same pictures'):
+        comparison_table(dict(a=one, b=other))
+    with pytest.raises(UserError, match='expected the same test set, seed and draws'):
+        comparison_table(dict(a=one, b=found(dict(model=[[20.0]]))))
+
+
+def test_an_evaluation_is_read_back_as_it_was_saved(tmp_path):
+    path = tmp_path / 'new' / 'folder' / 'found.json'
+    content = found(dict(model=[[20.0, math.inf]], telea=[[18.0, 19.0]]))
+    save_json(content, path)
+    assert read_evaluation(path) == json.loads(json.dumps(content))
+    assert [p.name for p in path.parent.iterdir()] == ['found.json']
+
+
+def test_json_has_a_line_for_each_key(tmp_path):
+    save_json(METRICS, tmp_path / 'metrics.json')
+    text = (tmp_path / 'metrics.json').read_text(encoding='utf-8')
+    assert json.loads(text) == METRICS
+    assert text.splitlines()[1:3] == [' "l1": 11.1644,', ' "l1_image": 2.5,']
 
 
 def test_saving_again_replaces_the_file(tmp_path):
     path = tmp_path / 'metrics.json'
-    save_metrics(METRICS | BASELINES, str(path))
-    save_metrics(METRICS, str(path))
-    assert read_metrics(str(path)) == METRICS
+    save_json(METRICS | BASELINES, str(path))
+    save_json(METRICS, str(path))
+    assert json.loads(path.read_text()) == METRICS
     assert [p.name for p in tmp_path.iterdir()] == ['metrics.json']
 
 
 def test_an_infinite_psnr_is_valid_json_and_read_back(tmp_path):
     path = tmp_path / 'metrics.json'
-    save_metrics(METRICS | dict(psnr=float('inf')), path)
+    save_json(METRICS | dict(psnr=float('inf')), path)
     values = json.loads(path.read_text(), parse_constant=refuse_constant)
-    assert values == read_metrics(path) == METRICS | dict(psnr=float('inf'))
+    assert values == METRICS | dict(psnr=float('inf'))
 
 
 def test_metrics_that_cannot_be_written_leave_the_folder_as_it_was(tmp_path):
     path = tmp_path / 'metrics.json'
     with pytest.raises(TypeError, match='not JSON serializable'):
-        save_metrics(dict(l1=torch.ones(2)), path)
+        save_json(dict(l1=torch.ones(2)), path)
     assert list(tmp_path.iterdir()) == []
-    save_metrics(METRICS, path)
+    save_json(METRICS, path)
     with pytest.raises(TypeError, match='not JSON serializable'):
-        save_metrics(dict(l1=torch.ones(2)), path)
-    assert read_metrics(path) == METRICS
+        save_json(dict(l1=torch.ones(2)), path)
+    assert json.loads(path.read_text()) == METRICS
     assert [p.name for p in tmp_path.iterdir()] == ['metrics.json']
+    with pytest.raises(UserError, match=f'^cannot write {path}/x.json: '):
+        save_json(METRICS, path / 'x.json')
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        (None, 'No such file'),
+        ('not JSON', 'is not what tools/test.py --out writes'),
+        ('[1, 2]', 'is not what tools/test.py --out writes'),
+        ('{"l1": 3, "num_images": 2}', 'is not what tools/test.py --out writes'),
+        ('{"images": [{}], "methods": {"m": {"l1": [1]}}}', 'is not what'),
+        (
+            '{"images": [{"index": 0, "draw": 0, "crc32": 1}], "methods": {"m": {"l1": [1, 2]}}}',
+            'is not what',
+        ),
+    ],
+)
+def test_what_is_no_evaluation_is_refused(tmp_path, text, message):
+    path = tmp_path / 'found.json'
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_evaluation(path)

@@ -1,11 +1,13 @@
 """The commands that a user types, and what they say of bad input."""
 
+import base64
 import hashlib
 import json
 import os
 import re
 import runpy
 import sys
+import zlib
 from collections import OrderedDict
 from pathlib import Path
 
@@ -21,7 +23,9 @@ from mmengine.visualization import Visualizer
 from test_checkpoint import Reduced
 from test_runner import pictures_with_bad_ones
 
+import mmedit_gl
 from mmedit_gl.apis import init_model
+from mmedit_gl.datasets import bbox2mask
 from mmedit_gl.engine import load_config, read_checkpoint
 from mmedit_gl.evaluation import l1
 from mmedit_gl.registry import DATASETS
@@ -100,13 +104,14 @@ def refused(tool, config, tmp_path):
 
 
 def table_row(stdout: str) -> list[float]:
-    (row,) = re.findall(r'^model +([\d.]+) +([\d.]+) +([\d.]+)$', stdout, re.MULTILINE)
+    (row,) = re.findall(r'^model' + 4 * r' +([\d.]+)' + '$', stdout, re.MULTILINE)
     return [float(value) for value in row]
 
 
 def assert_table_is(stdout: str, metrics: dict) -> None:
-    assert re.search(r'^ +l1 in the hole \(%\) +PSNR \(dB\) +SSIM$', stdout, re.MULTILINE)
-    expected = [metrics[name] for name in ('l1', 'psnr', 'ssim')]
+    head = r'^ +l1 in the hole \(%\) +l1 \(%\) +PSNR \(dB\) +SSIM$'
+    assert re.search(head, stdout, re.MULTILINE)
+    expected = [metrics[name] for name in ('l1', 'l1_image', 'psnr', 'ssim')]
     assert table_row(stdout) == pytest.approx(expected, abs=5.1e-4)
     assert f'\n{metrics["num_images"]} images\n' in stdout
 
@@ -116,7 +121,7 @@ def test_train_leaves_checkpoints_log_metrics_and_pictures(trained):
     names = ['best_psnr_iter_6.pth', *(f'iter_{i}.pth' for i in (2, 4, 6))]
     assert sorted(p.name for p in work_dir.glob('*.pth')) == names
     metrics = json.loads((work_dir / 'metrics.json').read_text())
-    assert metrics.keys() == {'l1', 'psnr', 'ssim', 'num_images'}
+    assert metrics.keys() == {'l1', 'l1_image', 'psnr', 'ssim', 'num_images'}
     assert metrics['num_images'] == 4
     assert_table_is(done.stdout, metrics)
     (log_dir,) = (path.parent for path in work_dir.glob('*/*.log'))
@@ -154,10 +159,22 @@ def test_test_prints_and_writes_the_metrics_of_the_run(trained, config, tmp_path
     args += ('--out', tmp_path / 'new/m.json', '--show-dir', tmp_path / 'shown')
     done = run_tool('test.py', *args, cwd=tmp_path, env=ENV)
     assert done.returncode == 0, done.stderr
-    metrics = json.loads((tmp_path / 'new/m.json').read_text())
-    assert list(metrics) == ['l1', 'psnr', 'ssim', 'num_images']
-    assert metrics == pytest.approx(json.loads((work_dir / 'metrics.json').read_text()))
+    found = json.loads((tmp_path / 'new/m.json').read_text())
+    metrics = json.loads((work_dir / 'metrics.json').read_text())
     assert_table_is(done.stdout, metrics)
+    for name in ('l1', 'l1_image', 'psnr', 'ssim'):
+        assert found['summary']['model'][name] == dict(mean=metrics[name], standard_error=None)
+        assert np.mean(found['methods']['model'][name]) == pytest.approx(metrics[name])
+    assert found['about'] == dict(
+        config=config.stem,
+        checkpoint='iter_6.pth',
+        sha256=hashlib.sha256((work_dir / 'iter_6.pth').read_bytes()).hexdigest(),
+        seed=0,
+        draws=1,
+        version=mmedit_gl.__version__,
+    )
+    names = [Path(image['img_path']).name for image in found['images']]
+    assert names == [f'Places365_val_{i:08d}.jpg' for i in range(4)]
     assert '100%' in done.stdout  # the progress bar
     for path in (work_dir / 'completions').iterdir():
         shown = cv2.imread(str(tmp_path / 'shown' / path.name))
@@ -211,20 +228,122 @@ def test_a_checkpoint_of_2020_is_measured_in_its_published_configuration(
         .mean()
         .item()
     )
-    metrics = json.loads(out.read_text())
-    assert metrics['num_images'] == 2
-    assert metrics['l1'] == pytest.approx(expected, rel=1e-4)
+    found = json.loads(out.read_text())
+    assert len(found['images']) == 2
+    assert found['summary']['model']['l1']['mean'] == pytest.approx(expected, rel=1e-4)
 
 
 def test_metrics_do_not_depend_on_the_batch_size_or_workers(trained, config, tmp_path, tool):
-    work_dir, _ = trained
-    args = (config, work_dir / 'iter_6.pth', '--work-dir', tmp_path, '--out', tmp_path / 'm.json')
-    options = ('test_dataloader.batch_size=3', 'test_dataloader.num_workers=1')
-    assert tool('test.py', *args, '--cfg-options', *options)[0] == 0
-    metrics = json.loads((tmp_path / 'm.json').read_text())
-    expected = json.loads((work_dir / 'metrics.json').read_text())
-    assert metrics == pytest.approx(expected, rel=1e-3)
-    assert metrics['num_images'] == 4
+    args = (config, trained[0] / 'iter_6.pth', '--work-dir', tmp_path, '--draws', '2')
+    args += ('--baseline', 'telea', 'patchmatch')
+    contents = []
+    for batch_size, num_workers in ((2, 0), (3, 1), (1, 2)):
+        out = tmp_path / f'{batch_size}.json'
+        loader = dict(batch_size=batch_size, num_workers=num_workers)
+        options = (f'test_dataloader.{key}={value}' for key, value in loader.items())
+        assert tool('test.py', *args, '--out', out, '--cfg-options', *options)[0] == 0
+        contents.append(out.read_bytes())
+    assert contents[0] == contents[1] == contents[2]
+    assert len(json.loads(contents[0])['images']) == 8
+
+
+def test_draws_are_runs_with_as_many_seeds(trained, config, tmp_path, tool):
+    args = (config, trained[0] / 'iter_6.pth', '--work-dir', tmp_path)
+    shown = tmp_path / 'shown'
+    out = tmp_path / 'm.json'
+    status, stdout, _ = tool('test.py', *args, '--draws', '3', '--out', out, '--show-dir', shown)
+    assert status == 0
+    found = json.loads(out.read_text())
+    means = []
+    for seed in range(3):
+        options = ('--cfg-options', f'randomness.seed={seed}')
+        assert tool('test.py', *args, '--out', tmp_path / 'one.json', *options)[0] == 0
+        one = json.loads((tmp_path / 'one.json').read_text())
+        means.append(one['summary']['model']['l1']['mean'])
+        assert found['methods']['model']['l1'][4 * seed :][:4] == one['methods']['model']['l1']
+        crcs = [image['crc32'] for image in found['images'] if image['draw'] == seed]
+        assert crcs == [image['crc32'] for image in one['images']]
+    assert len(set(means)) == 3
+    mean, error = np.mean(means), np.std(means, ddof=1) / np.sqrt(3)
+    assert found['summary']['model']['l1'] == pytest.approx(dict(mean=mean, standard_error=error))
+    assert f'model                {mean:.3f} ± {error:.3f}' in re.sub(' {6,}', 16 * ' ', stdout)
+    # The strips are those of the first draw.
+    strip = cv2.imread(str(shown / '00001_Places365_val_00000001.png'))
+    assert strip.shape == (64, 3 * 64 + 8, 3)
+    first = trained[0] / 'completions/00001_Places365_val_00000001.png'
+    assert np.array_equal(strip, cv2.imread(str(first)))
+
+
+def test_classical_methods_are_measured_on_the_holes_of_the_model(trained, config, tmp_path, tool):
+    both, alone = tmp_path / 'both.json', tmp_path / 'alone.json'
+    methods = ('--baseline', 'mean', 'ns', '--work-dir', tmp_path)
+    assert tool('test.py', config, trained[0] / 'iter_6.pth', *methods, '--out', both)[0] == 0
+    assert tool('test.py', config, *methods, '--out', alone)[0] == 0
+    both_found, alone_found = (json.loads(path.read_text()) for path in (both, alone))
+    assert list(both_found['methods']) == ['model', 'mean', 'ns']
+    assert list(alone_found['methods']) == ['mean', 'ns']
+    assert both_found['images'] == alone_found['images']
+    assert both_found['methods']['ns'] == alone_found['methods']['ns']
+    assert (alone_found['about']['checkpoint'], alone_found['about']['sha256']) == (None, None)
+
+    status, stdout, stderr = tool('test.py', '--compare', both, alone)
+    assert (status, stderr) == (0, '')
+    lines = stdout.splitlines()
+    assert [line.split()[1] for line in lines[1:2] + lines[2:-1:2]] == [
+        *('model', 'mean', 'ns', 'mean', 'ns')
+    ]
+    assert lines[3] == lines[7]  # the same differences from the model
+    assert lines[-1] == '4 images'
+
+    other = tmp_path / 'other.json'
+    options = ('--cfg-options', 'randomness.seed=1')
+    assert tool('test.py', config, *methods, '--out', other, *options)[0] == 0
+    line = one_sentence(*tool('test.py', '--compare', both, other))
+    assert 'were not measured on the same pictures, crops and holes' in line
+
+
+def test_the_report_shows_the_numbers_and_pictures_of_the_evaluation(
+    trained, config, tmp_path, tool
+):
+    args = (config, trained[0] / 'iter_6.pth', '--work-dir', tmp_path / 'work', '--draws', '2')
+    report, out = tmp_path / 'report', tmp_path / 'm.json'
+    status, stdout, _ = tool(
+        'test.py', *args, '--baseline', 'telea', '--out', out, '--report', report
+    )
+    assert status == 0
+    assert stdout.endswith(f'Written: {report}/report.html\n')
+    page = (report / 'report.html').read_text(encoding='utf-8')
+    found = json.loads(out.read_text())
+    for metrics in found['summary'].values():
+        for name in ('l1', 'psnr'):
+            assert f'{metrics[name]["mean"]:.3f}' in page
+    assert found['about']['sha256'] in page
+    assert 'max_bbox_shape' in page
+    files = [base64.b64decode(x) for x in re.findall(r'data:image/\w+;base64,([^"]+)"', page)]
+    images = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) for data in files]
+    crcs = {zlib.crc32(np.ascontiguousarray(img.transpose(2, 0, 1)).tobytes()) for img in images}
+    mask_of = [bbox2mask((64, 64), image['mask_bbox']).tobytes() for image in found['images']]
+    of_images = [image['crc32'] for image in found['images']]
+    shown = [
+        i for i, crc in enumerate(of_images) if crc in {zlib.crc32(mask_of[i], c) for c in crcs}
+    ]
+    assert len(shown) >= 4
+
+
+@pytest.mark.parametrize(
+    ('args', 'message'),
+    [
+        ([], 'expected CONFIG and CHECKPOINT, or --compare'),
+        (['config.py'], 'expected CHECKPOINT, or --baseline'),
+        (['config.py', 'x.pth', '--draws', '0'], '--draws: expected at least 1, got 0'),
+        (['config.py', '--compare', 'a.json'], '--compare stands alone'),
+        (['config.py', '--baseline', 'median'], 'choose from'),
+    ],
+)
+def test_arguments_of_the_test_that_do_not_fit_together_are_refused(tool, args, message):
+    status, stdout, stderr = tool('test.py', *args)
+    assert (status, stdout) == (2, '')
+    assert message in stderr
 
 
 def test_amp_and_load_from_train_on_from_weights(trained, config, tmp_path, tool):

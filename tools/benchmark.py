@@ -1,4 +1,4 @@
-"""Time a training step, a completion or the data loader beside plain code that does the same."""
+"""Time training, completing, testing or loading beside plain code that does the same."""
 
 import argparse
 import copy
@@ -19,13 +19,15 @@ from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
 from rich.progress import Progress
 from torch import Tensor
+from torch.nn.functional import conv2d
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmedit_gl.apis import Inpainter
 from mmedit_gl.datasets import DemoPhotos, bbox2mask, read_image
 from mmedit_gl.engine import Runner, load_config
 from mmedit_gl.errors import one_sentence_errors
-from mmedit_gl.models import Phase, composite, crop, local_windows, to_float
+from mmedit_gl.evaluation import InpaintingMetrics
+from mmedit_gl.models import Phase, composite, crop, local_windows, to_float, to_uint8
 from mmedit_gl.registry import DATASETS, MODELS
 
 CONFIG = Path(__file__).parent.parent / 'configs/inpainting/global_local'
@@ -37,20 +39,22 @@ PLACES_SIZE = (683, 512)  # width and height of a picture of Places365-Standard
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest='what', required=True)
-    train, infer, data = (
+    train, infer, test, data = (
         commands.add_parser(name, help=text, description=text)
         for name, text in dict(
             train='a training step of each phase, in full and mixed precision',
             infer='completions of pictures up to 3840x2160',
+            test='the measuring of a batch of completions',
             data='the data loader',
         ).items()
     )
-    for command in (train, infer, data):
+    for command in (train, infer, test, data):
         command.add_argument('config', nargs='?', default=CONFIG / 'gl_256x256_8x12_places.py')
         command.add_argument('--rounds', type=int, default=5, help='times that each variant runs')
     train.add_argument('--batch-size', type=int, default=4)
     train.add_argument('--size', type=int, default=256, help='of the pictures, in pixels')
     train.add_argument('--compile', action='store_true', help='torch.compile too: takes minutes')
+    test.add_argument('--batch-size', type=int, default=8)
     infer.add_argument('--device', default=get_device(), help='default: a GPU where there is one')
     return parser.parse_args()
 
@@ -279,6 +283,63 @@ def peak_memory(config: str, checkpoint: Path, sizes: tuple[int, int, int]) -> f
     return int(re.search(r'VmHWM:\s+(\d+) kB', status)[1]) * 1024 / 1e9
 
 
+def test(cfg: Config, args: argparse.Namespace, size: int = 256) -> None:
+    boxes = [(60 + i, 50 + i, 128, 108 + i) for i in range(args.batch_size)]
+    batch = random_batch((size, size), boxes)
+    model = MODELS.build(cfg.model).to(get_device(), memory_format=torch.channels_last).eval()
+    metric = InpaintingMetrics()
+
+    @torch.no_grad()
+    def complete() -> list[dict]:
+        return model.val_step(batch)
+
+    @torch.no_grad()
+    def complete_plainly() -> list[dict]:
+        inputs = model.data_preprocessor(batch)
+        fake_img = to_uint8(composite(inputs, model(**inputs)))
+        gt_img = to_uint8(inputs['gt_img'])
+        names = ('gt_img', 'fake_img', 'mask')
+        return [dict(zip(names, values)) for values in zip(gt_img, fake_img, batch['mask'])]
+
+    completed = complete()
+    variants = {
+        'image by image, float64': lambda: [plain_scores(**sample) for sample in completed],
+        'as tools/test.py': lambda: metric.process({}, completed),
+    }
+    title = f'score {args.batch_size} of {size}x{size}'
+    table(title, measure(variants, args.rounds), args.batch_size)
+    variants = {
+        'plain': lambda: [plain_scores(**sample) for sample in complete_plainly()],
+        'as tools/test.py': lambda: metric.process({}, complete()),
+    }
+    table(f'complete and {title}', measure(variants, args.rounds), args.batch_size)
+
+
+def plain_scores(
+    gt_img: Tensor, fake_img: Tensor, mask: Tensor, img_path: str = ''
+) -> dict[str, float]:
+    """The metrics of one picture as a textbook has them, on the CPU in float64."""
+    x, y, hole = (img.cpu().double()[None] for img in (fake_img, gt_img, mask))
+    offset = torch.arange(-5, 6, dtype=torch.float64)
+    gauss = torch.exp(-(offset**2) / (2 * 1.5**2))
+    gauss /= gauss.sum()
+    mean_x, mean_y, square_x, square_y, product = (
+        conv2d(conv2d(img.transpose(0, 1), gauss.view(1, 1, -1, 1)), gauss.view(1, 1, 1, -1))
+        for img in (x, y, x * x, y * y, x * y)
+    )
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    contrast = (2 * (product - mean_x * mean_y) + c2) / (
+        square_x - mean_x**2 + square_y - mean_y**2 + c2
+    )
+    return dict(
+        l1=(100 / 255 * ((x - y).abs() * hole).sum() / hole.sum() / 3).item(),
+        l1_image=(100 / 255 * (x - y).abs().mean()).item(),
+        psnr=(10 * torch.log10(255**2 / (x - y).square().mean())).item(),
+        ssim=(luminance * contrast).mean().item(),
+    )
+
+
 def data(cfg: Config, args: argparse.Namespace, number: int = 120) -> None:
     init_default_scope(cfg.default_scope)
     with tempfile.TemporaryDirectory() as folder:
@@ -313,7 +374,8 @@ def data(cfg: Config, args: argparse.Namespace, number: int = 120) -> None:
 
 def main() -> None:
     args = parse_args()
-    {'train': train, 'infer': infer, 'data': data}[args.what](load_config(args.config), args)
+    commands = dict(train=train, infer=infer, test=test, data=data)
+    commands[args.what](load_config(args.config), args)
 
 
 if __name__ == '__main__':

@@ -1,6 +1,7 @@
 """Train a model by its configuration."""
 
 import argparse
+import json
 from pathlib import Path
 
 from mmengine import DictAction
@@ -8,7 +9,7 @@ from mmengine.dist import is_main_process
 
 from mmedit_gl.engine import Runner, checkpoints, load_config
 from mmedit_gl.errors import UserError, one_sentence_errors
-from mmedit_gl.evaluation import metrics_table, read_metrics
+from mmedit_gl.evaluation import metrics_table, summarize
 
 
 def parse_args() -> argparse.Namespace:
@@ -68,7 +69,8 @@ def main() -> None:
         return
     metrics = work_dir / 'metrics.json'
     if metrics.is_file():
-        print(metrics_table(read_metrics(metrics)))
+        found = json.loads(metrics.read_text(encoding='utf-8'))
+        print(metrics_table(summarize([found]), found['num_images']))
     paths = [*checkpoints(work_dir)[-1:], Path(runner.log_dir), metrics, work_dir / 'completions']
     print('Written:', ', '.join(str(path) for path in paths if path.exists()))
 

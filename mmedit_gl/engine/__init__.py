@@ -1,6 +1,6 @@
 """What surrounds the model in a run."""
 
-from .checkpoint import best_weights, load_weights, read_checkpoint
+from .checkpoint import best_weights, load_weights, local_file, read_checkpoint, sha256
 from .config import load_config
 from .hooks import (
     CheckpointHook,
@@ -36,5 +36,7 @@ __all__ = [
     'checkpoints',
     'load_config',
     'load_weights',
+    'local_file',
     'read_checkpoint',
+    'sha256',
 ]

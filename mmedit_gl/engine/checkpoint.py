@@ -22,14 +22,31 @@ def read_checkpoint(source: str | Path, map_location: str | torch.device = 'cpu'
     Raises `UserError` for a file that is missing, truncated, changed, no checkpoint, or would run
     code.
     """
-    if not str(source).startswith(('http://', 'https://')):
-        return _read(Path(source), map_location)
-    path = _download(str(source))
+    path = local_file(source)
     try:
         return _read(path, map_location)
     except UserError:
-        path.unlink(missing_ok=True)  # or the next attempt would find it again
+        if path != Path(source):
+            path.unlink(missing_ok=True)  # or the next attempt would find it again
         raise
+
+
+def local_file(source: str | Path) -> Path:
+    """The path of a checkpoint; a URL is downloaded first if it was not before.
+
+    Raises `UserError` for what cannot be downloaded.
+    """
+    is_url = str(source).startswith(('http://', 'https://'))
+    return _download(str(source)) if is_url else Path(source)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _read(path: Path, map_location: str | torch.device) -> dict:
@@ -119,12 +136,8 @@ def _download(url: str) -> Path:
 def _check_hash(path: Path) -> None:
     if not (expected := re.search(r'-([0-9a-f]{8})$', path.stem)):
         return
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    if not digest.hexdigest().startswith(expected[1]):
+    if not (digest := sha256(path)).startswith(expected[1]):
         raise UserError(
             f'{path} is damaged or not what its name says: expected a SHA-256 that begins with '
-            f'{expected[1]}, got {digest.hexdigest()[:8]}; download it again'
+            f'{expected[1]}, got {digest[:8]}; download it again'
         )

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from mmedit_gl.engine.runner import Runner, checkpoints, iteration
 from mmedit_gl.errors import UserError
-from mmedit_gl.evaluation import save_metrics, strip
+from mmedit_gl.evaluation import save_json, strip
 from mmedit_gl.registry import HOOKS
 
 
@@ -305,7 +305,7 @@ class MetricsHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         if is_main_process():
-            save_metrics(metrics, Path(runner.work_dir) / 'metrics.json')
+            save_json(metrics, Path(runner.work_dir) / 'metrics.json')
 
 
 class TestProgressHook(Hook):
@@ -315,7 +315,9 @@ class TestProgressHook(Hook):
         self.progress = progress
 
     def before_test_epoch(self, runner: Runner) -> None:
-        self.task = self.progress.add_task('test', total=len(runner.test_dataloader.dataset))
+        dataloader = runner.test_dataloader
+        name = f'test, seed {dataloader.sampler.seed}'
+        self.task = self.progress.add_task(name, total=len(dataloader.dataset))
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: list[dict]

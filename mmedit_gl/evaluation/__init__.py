@@ -1,19 +1,36 @@
 """Completion to numbers and pictures."""
 
-from .baselines import BASELINES, mean_colour, telea
-from .metrics import InpaintingMetrics, l1, psnr, ssim
-from .report import metrics_table, read_metrics, save_metrics, strip
+from .baselines import BASELINES, Unfilled, mean_colour, telea
+from .html_report import shown, write_report
+from .metrics import InpaintingMetrics, complete, l1, l1_image, psnr, ssim
+from .report import (
+    comparison_table,
+    evaluation,
+    metrics_table,
+    read_evaluation,
+    save_json,
+    strip,
+    summarize,
+)
 
 __all__ = [
     'BASELINES',
     'InpaintingMetrics',
+    'Unfilled',
+    'comparison_table',
+    'complete',
+    'evaluation',
     'l1',
+    'l1_image',
     'mean_colour',
     'metrics_table',
     'psnr',
-    'read_metrics',
-    'save_metrics',
+    'read_evaluation',
+    'save_json',
+    'shown',
     'ssim',
     'strip',
+    'summarize',
     'telea',
+    'write_report',
 ]

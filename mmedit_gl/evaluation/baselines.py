@@ -1,23 +1,72 @@
-"""Simple ways to fill a hole, for a model to be measured against.
+"""Classical ways to fill a hole, for a model to be measured against.
 
 Each takes a uint8 picture `(H, W, 3)` and a mask `(H, W)`, 1 in the hole, and gives the picture
 completed.
 """
 
+from types import ModuleType
+
 import cv2
 import numpy as np
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from mmedit_gl.errors import UserError
+from mmedit_gl.registry import MODELS
 
 
 def mean_colour(img: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The hole gets the mean colour of the pixels around it, all those of the picture."""
     filled = img.copy()
-    filled[mask == 1] = img[mask == 0].mean(axis=0).round()
+    known = img[mask == 0]
+    filled[mask == 1] = known.mean(axis=0).round() if len(known) else 128
     return filled
 
 
 def telea(img: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Fast marching (Telea 2004), radius 3 pixels."""
-    return cv2.inpaint(np.ascontiguousarray(img), mask, 3, cv2.INPAINT_TELEA)
+    return cv2.inpaint(img, mask, 3, cv2.INPAINT_TELEA)
 
 
-BASELINES = dict(mean=mean_colour, telea=telea)
+def navier_stokes(img: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Isophotes carried on as a fluid's flow (Bertalmio et al. 2001), radius 3 pixels."""
+    return cv2.inpaint(img, mask, 3, cv2.INPAINT_NS)
+
+
+def patchmatch(img: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Patches of 7x7 pixels from elsewhere in the picture (Barnes et al. 2009), from one seed."""
+    library = import_patchmatch()
+    library.set_random_seed(0)
+    return library.inpaint(img, mask, patch_size=3)
+
+
+def import_patchmatch() -> ModuleType:
+    """Raises `UserError` where PyPatchMatch is not installed or cannot be used."""
+    try:
+        import patchmatch
+    except ImportError:
+        raise UserError(
+            'patchmatch is computed by PyPatchMatch: pip install -e ".[patchmatch]"'
+        ) from None
+    if not patchmatch.patchmatch_available:
+        raise UserError('PyPatchMatch has no compiled part here: see its page on how to build it')
+    return patchmatch
+
+
+BASELINES = dict(mean=mean_colour, telea=telea, ns=navier_stokes, patchmatch=patchmatch)
+
+
+@MODELS.register_module()
+class Unfilled(BaseModel):
+    """Stands in for a network where classical methods alone are measured."""
+
+    def __init__(self):
+        super().__init__()
+        self.parallel = {}
+
+    def forward(
+        self, gt_img: Tensor, mask: Tensor, img_path: list[str], mode: str, **others
+    ) -> list[dict]:
+        """`gt_img`, `mask` and `img_path` of each picture, as `GLInpaintor` predicts them."""
+        gt_img = gt_img.permute(0, 3, 1, 2)
+        return [dict(gt_img=g, mask=m, img_path=p) for g, m, p in zip(gt_img, mask, img_path)]

@@ -1,15 +1,23 @@
 """How far a completion is from the original."""
 
-from collections.abc import Sequence
+import math
+import zlib
+from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
-import torch.nn.functional as F
+from mmengine.dist import get_world_size
 from mmengine.evaluator import BaseMetric
 from torch import Tensor
 
+from mmedit_gl.datasets import mask2bbox
 from mmedit_gl.errors import UserError
-from mmedit_gl.evaluation.baselines import BASELINES
+from mmedit_gl.evaluation.baselines import BASELINES, import_patchmatch
+from mmedit_gl.evaluation.learned_metrics import FID, LPIPS, load_inception, load_lpips
 from mmedit_gl.registry import METRICS
+
+SSIM_WINDOW = 11  # pixels a side
+FIXED_POINT = 2**24  # of float32's 24 bits; whole numbers add up to the same in any order
 
 
 def l1(pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
@@ -17,9 +25,17 @@ def l1(pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
     `(N, 3, H, W), (N, 3, H, W), (N, 1, H, W) -> (N,)`, pictures uint8, `mask` 1 in the hole.
     """
-    error = (pred.double() - target.double()).abs() * mask
-    hole = mask.sum(dim=(1, 2, 3)) * pred.shape[1]
-    return 100 / 255 * error.sum(dim=(1, 2, 3)) / hole
+    error = (pred.int() - target.int()).abs() * mask
+    hole = mask.sum(dim=(1, 2, 3), dtype=torch.int64) * pred.shape[1]
+    return 100 / 255 * error.sum(dim=(1, 2, 3)).double() / hole
+
+
+def l1_image(pred: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute error of whole pictures, in percent of the range.
+
+    `(N, 3, H, W), (N, 3, H, W) -> (N,)`, uint8.
+    """
+    return l1(pred, target, torch.ones_like(pred[:, :1]))
 
 
 def psnr(pred: Tensor, target: Tensor) -> Tensor:
@@ -27,73 +43,170 @@ def psnr(pred: Tensor, target: Tensor) -> Tensor:
 
     `(N, 3, H, W), (N, 3, H, W) -> (N,)`, uint8.
     """
-    error = (pred.double() - target.double()).square().mean(dim=(1, 2, 3))
+    error = (pred.int() - target.int()).square().sum(dim=(1, 2, 3)).double() / pred[0].numel()
     return 10 * torch.log10(255**2 / error)
 
 
 def ssim(pred: Tensor, target: Tensor) -> Tensor:
     """Structural similarity of whole pictures (Wang et al. 2004), the mean over channels.
 
-    `(N, 3, H, W), (N, 3, H, W) -> (N,)`, uint8, at least 11 pixels a side. The window is 11x11,
-    Gaussian with a sigma of 1.5, and lies within the picture.
+    `(N, 3, H, W), (N, 3, H, W) -> (N,)`, uint8. The window is 11x11, Gaussian with a sigma of 1.5,
+    and lies within the picture. Computed in float32, to 1e-6. Raises `UserError` for pictures with
+    fewer than 11 pixels a side.
     """
-    offset = torch.arange(-5, 6, dtype=torch.float64, device=pred.device)
-    gauss = torch.exp(-(offset**2) / (2 * 1.5**2))
-    gauss /= gauss.sum()
-    n, c, h, w = pred.shape
+    if min(pred.shape[-2:]) < SSIM_WINDOW:
+        raise UserError(
+            f'SSIM needs pictures of at least {SSIM_WINDOW} pixels a side, got '
+            f'{pred.shape[-2]}x{pred.shape[-1]}'
+        )
+    # Picture by picture what is computed stays in a processor's cache.
+    chunks = 1 if pred.is_cuda else len(pred)
+    return torch.cat([_ssim(*pair) for pair in zip(pred.chunk(chunks), target.chunk(chunks))])
 
-    def local_mean(img: Tensor) -> Tensor:
-        img = img.reshape(n * c, 1, h, w)
-        return F.conv2d(F.conv2d(img, gauss.view(1, 1, -1, 1)), gauss.view(1, 1, 1, -1))
 
-    x, y = pred.double(), target.double()
-    mean_x, mean_y = local_mean(x), local_mean(y)
-    var_x = local_mean(x * x) - mean_x**2
-    var_y = local_mean(y * y) - mean_y**2
-    covariance = local_mean(x * y) - mean_x * mean_y
+def _ssim(pred: Tensor, target: Tensor) -> Tensor:
+    windows = math.prod(side - SSIM_WINDOW + 1 for side in pred.shape[-2:])
+    # A window in which nothing differs has a similarity of 1.
+    rows, columns = (
+        torch.nonzero((pred != target).flatten(0, 1).any(dim=0).any(dim=dim)) for dim in (1, 0)
+    )
+    if rows.numel() == 0:
+        return torch.ones(len(pred), dtype=torch.float64, device=pred.device)
+    margin = SSIM_WINDOW - 1
+    around = (..., *(slice(max(0, i[0] - margin), i[-1] + margin + 1) for i in (rows, columns)))
+    x, y = (img[around].float() - 127.5 for img in (pred, target))  # for the sake of their squares
+    mean_x, mean_y, square, product = _local_mean(torch.stack([x, y, x * x + y * y, x * y]))
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
-    contrast_structure = (2 * covariance + c2) / (var_x + var_y + c2)
-    return (luminance * contrast_structure).view(n, -1).mean(dim=1)
+    products, squares = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
+    contrast_structure = (2 * (product - products) + c2) / (square - squares + c2)
+    sums = 127.5 * (mean_x + mean_y) + 127.5**2  # of the means as they were: x + 127.5
+    luminance = (2 * (products + sums) + c1) / (squares + 2 * sums + c1)
+    dissimilarity = 1 - luminance * contrast_structure
+    total = (dissimilarity * FIXED_POINT).round().int().sum(dim=(1, 2, 3))
+    return 1 - total.double() / (FIXED_POINT * pred.shape[1] * windows)
+
+
+def _local_mean(img: Tensor) -> Tensor:
+    """Gaussian means of all windows; sums of shifted pictures have the same bits in any batch."""
+    radius = SSIM_WINDOW // 2
+    gauss = [math.exp(-(offset**2) / (2 * 1.5**2)) for offset in range(-radius, radius + 1)]
+    gauss = [weight / sum(gauss) for weight in gauss]
+    for dim in (-2, -1):
+        length = img.shape[dim] - 2 * radius
+        mean = gauss[radius] * img.narrow(dim, radius, length)
+        for i in range(radius):
+            pair = img.narrow(dim, i, length) + img.narrow(dim, 2 * radius - i, length)
+            mean.add_(pair, alpha=gauss[i])
+        img = mean
+    return img
 
 
 @METRICS.register_module()
 class InpaintingMetrics(BaseMetric):
-    """`l1`, `psnr` and `ssim`, averaged over the pictures, and their number, `num_images`.
+    """`l1`, `l1_image`, `psnr` and `ssim`, averaged over the pictures, and their number.
 
-    Each of `baselines`, names of simple fills, completes the same holes and is scored too, under
-    `<name>/l1` and so on.
+    Where pictures came out identical to their originals, `num_identical` says how many, and `psnr`
+    is the mean of the others. Each of `baselines`, names of classical methods, completes the same
+    holes and is scored too, under `<name>/l1` and so on. `learned` adds `'lpips'` and `'fid'`, each
+    with a network whose weights are a local file.
+
+    `pictures` holds, after an evaluation, what each picture was and its scores by method: a dict of
+    `img_path`, `mask_bbox`, `hole` (share of the picture) and `scores`.
     """
 
     default_prefix = ''
 
-    def __init__(self, baselines: Sequence[str] = ()):
+    def __init__(self, baselines: Sequence[str] = (), learned: Sequence[str] = ()):
         super().__init__(collect_device='cpu')
-        if unknown := set(baselines) - set(BASELINES):
-            raise UserError(
-                f'InpaintingMetrics: expected baselines in {sorted(BASELINES)}, '
-                f'got {sorted(unknown)}'
-            )
+        _check_names('baselines', baselines, BASELINES)
+        if 'patchmatch' in baselines:
+            import_patchmatch()
+        _check_names('learned', learned, ('lpips', 'fid'))
         self.baselines = baselines
+        self.lpips = LPIPS(load_lpips()) if 'lpips' in learned else None
+        self.fids = {} if 'fid' in learned else None  # by method
+        if self.fids is not None:
+            if get_world_size() > 1:
+                raise UserError('FID is measured in one process: leave out --launcher')
+            self.inception = load_inception()
+        self.pictures = []
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        for sample in data_samples:
-            gt_img, mask = sample['gt_img'][None], sample['mask'][None]
-            scores = _score(sample['fake_img'][None], gt_img, mask)
-            for name in self.baselines:
-                filled = BASELINES[name](
-                    gt_img[0].permute(1, 2, 0).cpu().numpy(), mask[0, 0].cpu().numpy()
+        gt_img, mask = (torch.stack([s[name] for s in data_samples]) for name in ('gt_img', 'mask'))
+        completions = complete(data_samples, self.baselines)
+        scores = {
+            method: self._score(method, fake_img, gt_img, mask)
+            for method, fake_img in completions.items()
+        }
+        holes, originals = mask[:, 0].cpu().numpy(), gt_img.cpu().numpy()
+        for i, sample in enumerate(data_samples):
+            self.results.append(
+                dict(
+                    img_path=sample['img_path'],
+                    mask_bbox=mask2bbox(holes[i]),
+                    hole=float(holes[i].mean()),
+                    crc32=zlib.crc32(holes[i].tobytes(), zlib.crc32(originals[i].tobytes())),
+                    scores={
+                        method: {name: values[i] for name, values in of_method.items()}
+                        for method, of_method in scores.items()
+                    },
                 )
-                filled = torch.from_numpy(filled).permute(2, 0, 1)[None].to(gt_img)
-                for metric, value in _score(filled, gt_img, mask).items():
-                    scores[f'{name}/{metric}'] = value
-            self.results.append(scores)
+            )
+
+    def _score(
+        self, method: str, pred: Tensor, target: Tensor, mask: Tensor
+    ) -> dict[str, list[float]]:
+        values = dict(
+            l1=l1(pred, target, mask),
+            l1_image=l1_image(pred, target),
+            psnr=psnr(pred, target),
+            ssim=ssim(pred, target),
+        )
+        if self.lpips:
+            values['lpips'] = self.lpips(pred, target)
+        if self.fids is not None:
+            self.fids.setdefault(method, FID(self.inception)).update(pred, target)
+        return {name: value.tolist() for name, value in values.items()}
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        mean = {name: sum(r[name] for r in results) / len(results) for name in results[0]}
-        return {**mean, 'num_images': len(results)}
+        self.pictures, metrics = results, {}
+        for method in results[0]['scores']:
+            prefix = '' if method == 'model' else f'{method}/'
+            for name in results[0]['scores'][method]:
+                values = [picture['scores'][method][name] for picture in results]
+                finite = [value for value in values if math.isfinite(value)]
+                mean = math.fsum(finite) / len(finite) if finite else math.inf
+                metrics[prefix + name] = mean
+                if name == 'psnr' and len(finite) < len(values):
+                    metrics[f'{prefix}num_identical'] = len(values) - len(finite)
+            if self.fids is not None:
+                metrics[f'{prefix}fid'] = self.fids.pop(method).compute()
+        return {**metrics, 'num_images': len(results)}
 
 
-def _score(pred: Tensor, target: Tensor, mask: Tensor) -> dict[str, float]:
-    values = dict(l1=l1(pred, target, mask), psnr=psnr(pred, target), ssim=ssim(pred, target))
-    return {name: value.item() for name, value in values.items()}
+def complete(samples: Sequence[dict], baselines: Sequence[str]) -> dict[str, Tensor]:
+    """What each method makes of predictions of one size: `(N, 3, H, W)`, uint8.
+
+    First `'model'`, `fake_img` of the predictions where there is a model, then each of `baselines`.
+    """
+    completions = {}
+    if 'fake_img' in samples[0]:
+        completions['model'] = torch.stack([sample['fake_img'] for sample in samples])
+    for name in baselines:
+        filled = [
+            BASELINES[name](
+                np.ascontiguousarray(sample['gt_img'].permute(1, 2, 0).cpu().numpy()),
+                sample['mask'][0].cpu().numpy(),
+            )
+            for sample in samples
+        ]
+        filled = torch.from_numpy(np.stack(filled)).permute(0, 3, 1, 2)
+        completions[name] = filled.to(samples[0]['gt_img'].device)
+    return completions
+
+
+def _check_names(option: str, given: Sequence[str], known: Iterable[str]) -> None:
+    if unknown := set(given) - set(known):
+        raise UserError(
+            f'InpaintingMetrics: expected {option} in {sorted(known)}, got {sorted(unknown)}'
+        )

@@ -1,12 +1,24 @@
 """Numbers and pictures for people."""
 
 import json
+import math
 import os
 from pathlib import Path
+from statistics import fmean, stdev
 
 import numpy as np
 
-METRICS = dict(l1='l1 in the hole (%)', psnr='PSNR (dB)', ssim='SSIM')
+from mmedit_gl.errors import UserError
+
+METRICS = dict(
+    l1='l1 in the hole (%)',
+    l1_image='l1 (%)',
+    psnr='PSNR (dB)',
+    ssim='SSIM',
+    lpips='LPIPS',
+    fid='FID',
+)
+HIGHER_IS_BETTER = ('psnr', 'ssim')
 
 
 def strip(sample: dict) -> np.ndarray:
@@ -19,28 +31,155 @@ def strip(sample: dict) -> np.ndarray:
     return np.hstack([gt_img, gap, masked_img, gap, fake_img])
 
 
-def metrics_table(metrics: dict[str, float]) -> str:
-    """Metrics with their units: a row for the model, and one for each baseline beside it."""
-    names = ['model', *(key.removesuffix('/l1') for key in metrics if key.endswith('/l1'))]
-    lines = [f'{"":8}' + ''.join(f'{title:>20}' for title in METRICS.values())]
-    for name in names:
-        prefix = '' if name == 'model' else f'{name}/'
-        values = (metrics[prefix + metric] for metric in METRICS)
-        lines.append(f'{name:8}' + ''.join(f'{value:20.3f}' for value in values))
-    return '\n'.join([*lines, f'{metrics["num_images"]} images'])
+def summarize(draws: list[dict[str, float]]) -> dict[str, dict]:
+    """What `InpaintingMetrics` gave for one or more draws, by method and metric.
+
+    A metric is a dict of `mean` and `standard_error`, over the draws; the latter is None for one
+    draw, and both where every picture is identical to its original and has no PSNR.
+    """
+    summary = {}
+    for key in draws[0]:
+        method, _, name = key.rpartition('/')
+        if name in METRICS:
+            values = [draw[key] for draw in draws if math.isfinite(draw[key])]
+            mean, error = (fmean(values) if values else None), None
+            if len(values) > 1:
+                error = stdev(values) / math.sqrt(len(values))
+            summary.setdefault(method or 'model', {})[name] = dict(mean=mean, standard_error=error)
+    for method, metrics in summary.items():
+        key = 'num_identical' if method == 'model' else f'{method}/num_identical'
+        metrics['num_identical'] = sum(draw.get(key, 0) for draw in draws)
+    return summary
 
 
-def save_metrics(metrics: dict[str, float], path: str | Path) -> None:
-    """Write metrics as JSON; the file is complete or not there."""
+def evaluation(about: dict, draws: list[tuple[dict[str, float], list[dict]]]) -> dict:
+    """All that is known of an evaluation, as JSON can hold it.
+
+    `draws` are what `InpaintingMetrics` gave, and its `pictures`. The result has `about`;
+    `summary` by method and metric; `images`, what each was; and `methods`, by metric the values of
+    all images in that order, a PSNR of None where a picture is identical to its original.
+    """
+    images, methods = [], {}
+    for draw, (_, pictures) in enumerate(draws):
+        for index, picture in enumerate(pictures):
+            picture = dict(picture)
+            for method, scores in picture.pop('scores').items():
+                for name, value in scores.items():
+                    values = methods.setdefault(method, {}).setdefault(name, [])
+                    values.append(value if math.isfinite(value) else None)
+            images.append(dict(index=index, draw=draw, **picture))
+    summary = summarize([metrics for metrics, _ in draws])
+    return dict(about=about, summary=summary, images=images, methods=methods)
+
+
+def metrics_table(summary: dict[str, dict], num_images: int) -> str:
+    """A summary with units: a row for each method, and how many pictures it is of."""
+    names = [name for name in METRICS if any(name in metrics for metrics in summary.values())]
+    rows = [['', *(METRICS[name] for name in names)]]
+    for method, metrics in summary.items():
+        rows.append([method, *(_cell(**metrics[name]) for name in names)])
+    lines = [*_aligned(rows), f'{num_images} images']
+    for method, metrics in summary.items():
+        if count := metrics['num_identical']:
+            lines.append(f'{method}: {count} identical to the original, left out of PSNR')
+    return '\n'.join(lines)
+
+
+def comparison_table(evaluations: dict[str, dict]) -> str:
+    """Every method of evaluations, by their names, and its difference from the first.
+
+    Differences are paired by picture, a mean over its draws first, and have their standard errors
+    over pictures. Raises `UserError` where the pictures, crops or holes are not the same.
+    """
+    first, *others = evaluations
+    for other in others:
+        _check_same_holes(first, evaluations[first]['images'], other, evaluations[other]['images'])
+    images = evaluations[first]['images']
+    scores = {
+        f'{name}: {method}': metrics
+        for name, found in evaluations.items()
+        for method, metrics in found['methods'].items()
+    }
+    reference = next(iter(scores.values()))
+    names = [name for name in METRICS if all(name in metrics for metrics in scores.values())]
+    rows = [['', *(METRICS[name] for name in names)]]
+    for label, metrics in scores.items():
+        means = [fmean(v for v in metrics[name] if v is not None) for name in names]
+        rows.append([label, *(_cell(mean) for mean in means)])
+        if metrics is not reference:
+            differences = (_paired(images, reference[n], metrics[n]) for n in names)
+            rows.append(['  difference', *(_cell(*d, sign='+') for d in differences)])
+    return '\n'.join([*_aligned(rows), f'{len(images)} images'])
+
+
+def _check_same_holes(name: str, images: list[dict], other: str, others: list[dict]) -> None:
+    same = [
+        [(image['index'], image['draw'], image['crc32']) for image in one]
+        for one in (images, others)
+    ]
+    if same[0] != same[1]:
+        raise UserError(
+            f'{name} and {other} were not measured on the same pictures, crops and holes: expected '
+            'the same test set, seed and draws'
+        )
+
+
+def _paired(images: list[dict], values: list, others: list) -> tuple[float, float | None]:
+    """Mean difference and its standard error over pictures."""
+    differences = {}
+    for image, value, other in zip(images, values, others):
+        if value is not None and other is not None:
+            differences.setdefault(image['index'], []).append(other - value)
+    means = [fmean(of_picture) for of_picture in differences.values()]
+    error = stdev(means) / math.sqrt(len(means)) if len(means) > 1 else None
+    return fmean(means), error
+
+
+def _cell(mean: float | None, standard_error: float | None = None, sign: str = '') -> str:
+    if mean is None:
+        return '-'
+    return f'{mean:{sign}.3f}' + ('' if standard_error is None else f' ± {standard_error:.3f}')
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return [
+        f'{head:{widths[0]}}' + ''.join(f'{cell:>{w + 3}}' for cell, w in zip(cells, widths[1:]))
+        for head, *cells in rows
+    ]
+
+
+def save_json(content: dict, path: str | Path) -> None:
+    """Write JSON; the file is complete or not there. `UserError` where it cannot be written."""
     path = Path(path)
     # JSON has no word for the PSNR of equal pictures; a number out of range is read as infinite.
-    text = json.dumps(metrics, indent=2).replace(': Infinity', ': 1e999') + '\n'
-    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ',\n'.join(f' {json.dumps(key)}: {json.dumps(value)}' for key, value in content.items())
+    text = f'{{\n{lines}\n}}\n'.replace(': Infinity', ': 1e999')
     beside = path.with_name(f'{path.name}.{os.getpid()}')
-    beside.write_text(text, encoding='utf-8')
-    beside.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            beside.write_text(text, encoding='utf-8')
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f'cannot write {path}: {error.strerror}') from None
 
 
-def read_metrics(path: str | Path) -> dict[str, float]:
-    """What `save_metrics` wrote."""
-    return json.loads(Path(path).read_text(encoding='utf-8'))
+def read_evaluation(path: str | Path) -> dict:
+    """What `tools/test.py --out` wrote; `UserError` for anything else."""
+    try:
+        found = json.loads(Path(path).read_text(encoding='utf-8'))
+        if not found['images'] or not found['methods']:
+            raise KeyError
+        if not all({'index', 'draw', 'crc32'} <= image.keys() for image in found['images']):
+            raise KeyError
+        lengths = {len(v) for metrics in found['methods'].values() for v in metrics.values()}
+        if lengths != {len(found['images'])}:
+            raise ValueError
+    except OSError as error:
+        raise UserError(f'cannot read {path}: {error.strerror}') from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f'{path} is not what tools/test.py --out writes') from None
+    return found
