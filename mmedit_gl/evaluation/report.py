@@ -6,7 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-METRICS = dict(l1='l1 in the hole (%)', psnr='PSNR (dB)', ssim='SSIM')
+METRICS = dict(
+    l1='l1 in the hole (%)',
+    l1_image='l1 (%)',
+    psnr='PSNR (dB)',
+    ssim='SSIM',
+    lpips='LPIPS',
+    fid='FID',
+)
+HIGHER_IS_BETTER = ('psnr', 'ssim')
 
 
 def strip(sample: dict) -> np.ndarray:
@@ -22,10 +30,11 @@ def strip(sample: dict) -> np.ndarray:
 def metrics_table(metrics: dict[str, float]) -> str:
     """Metrics with their units: a row for the model, and one for each baseline beside it."""
     names = ['model', *(key.removesuffix('/l1') for key in metrics if key.endswith('/l1'))]
-    lines = [f'{"":8}' + ''.join(f'{title:>20}' for title in METRICS.values())]
+    titles = {metric: title for metric, title in METRICS.items() if metric in metrics}
+    lines = [f'{"":8}' + ''.join(f'{title:>20}' for title in titles.values())]
     for name in names:
         prefix = '' if name == 'model' else f'{name}/'
-        values = (metrics[prefix + metric] for metric in METRICS)
+        values = (metrics[prefix + metric] for metric in titles)
         lines.append(f'{name:8}' + ''.join(f'{value:20.3f}' for value in values))
     return '\n'.join([*lines, f'{metrics["num_images"]} images'])
 
