@@ -78,8 +78,9 @@ def draw(args: argparse.Namespace, number: int) -> np.ndarray:
     rng, size = np.random.default_rng((args.seed, number)), tuple(args.size)
     i = number % (len(args.ratios) - 1)
     low, high = args.ratios[i : i + 2]
-    # Those of free_form_mask are for 256 pixels.
-    brush_width = tuple(max(1, width * min(size) // 256) for width in (12, 40))
+    # The defaults are for 256x256 pixels, and seldom cover more than 0.4 of them.
+    brush_width = tuple(max(1, round(width * np.hypot(*size) / 362)) for width in (12, 40))
+    brush = dict(brush_width=brush_width, max_loops=max(4, round(16 * high)))
     for _ in range(MAX_ATTEMPTS):
         try:
             if args.kind == 'bbox':
@@ -87,7 +88,7 @@ def draw(args: argparse.Namespace, number: int) -> np.ndarray:
             elif args.kind == 'irregular':
                 mask = irregular_mask(rng, size, area_ratio_range=(low, high))
             else:
-                mask = free_form_mask(rng, size, brush_width=brush_width)
+                mask = free_form_mask(rng, size, **brush)
         except UserError:
             break
         if low <= mask.mean() < high:
