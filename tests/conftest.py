@@ -1,6 +1,7 @@
 """What several test modules share: golden values, seeded weights, small configurations, data."""
 
 import json
+import shutil
 import subprocess
 import sys
 import zlib
@@ -12,6 +13,7 @@ import pytest
 import torch
 from mmengine import Config
 from mmengine.logging import MessageHub
+from playwright.sync_api import Browser, sync_playwright
 
 from mmedit_gl.datasets import bbox2mask
 from mmedit_gl.engine import load_config
@@ -160,6 +162,17 @@ def small_config(tmp_path, data_root):
         return path
 
     return write
+
+
+@pytest.fixture(scope='module')
+def browser() -> Browser:
+    """Chromium, without what it fetches of its own accord."""
+    path = shutil.which('chromium') or shutil.which('google-chrome')
+    assert path, 'pages are tested in Chromium: install the package chromium of your system'
+    flags = ['--no-sandbox', '--disable-gpu', '--disable-sync', '--no-first-run']
+    flags += ['--disable-background-networking', '--disable-component-update']
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=path, args=flags)
 
 
 def run_tool(name: str, *args, cwd: Path, **kwargs) -> subprocess.CompletedProcess:

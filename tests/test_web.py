@@ -1,6 +1,5 @@
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,15 +15,12 @@ import torch
 from conftest import ROOT, random_image, run_tool, shrink
 from gradio_client import Client, handle_file
 from PIL import Image
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from mmedit_gl.apis import Inpainter, init_model
 from mmedit_gl.apis.images import Picture
 from mmedit_gl.engine import load_config
 
-# Nothing that a browser fetches of its own accord.
-FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-sync', '--no-first-run']
-FLAGS += ['--disable-background-networking', '--disable-component-update']
 DESKTOP = dict(viewport=dict(width=700, height=600))
 PHONE = dict(viewport=dict(width=390, height=844), has_touch=True, is_mobile=True)
 WIDTH, HEIGHT = 600, 400
@@ -67,14 +63,6 @@ def url(small, tmp_path_factory):
     folder = tmp_path_factory.mktemp('server')
     with serving([*small, '--max-megapixels', '1'], folder) as (_, url):
         yield url
-
-
-@pytest.fixture(scope='module')
-def browser():
-    path = shutil.which('chromium') or shutil.which('google-chrome')
-    assert path, 'the page is tested in Chromium: install the package chromium of your system'
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=path, args=FLAGS)
 
 
 @pytest.fixture

@@ -74,6 +74,7 @@ def irregular_mask(
 
     A stroke turns by up to `max_angle` radians at each vertex; ranges include both ends, lengths
     and widths are in pixels. A stroke that would pass the upper bound is drawn anew, thinner.
+    Raises `UserError` where that has been done 100 times.
     """
     lower, upper = area_ratio_range
     _check_ratio(lower, upper)
@@ -93,8 +94,13 @@ def irregular_mask(
             point = end
         if trial.mean() <= upper:
             mask = trial
-        else:
-            shrink *= 0.8
+            continue
+        shrink *= 0.8
+        if shrink < 0.8**100:
+            raise UserError(
+                f'no strokes cover {lower:g} to {upper:g} of {img_shape[0]}x{img_shape[1]} pixels: '
+                'widen area_ratio_range, or lower length_range'
+            )
     return mask
 
 

@@ -140,7 +140,9 @@ class LoadMask(BaseTransform):
       `mask_config` are the arguments of `random_bbox`, `irregular_mask` or `free_form_mask`;
     - `'file'`: each picture's own mask, a PNG file of the same stem in
       `mask_config=dict(mask_dir=...)`;
-    - `'set'`: a random one of those that `mask_config=dict(mask_list_file=..., prefix=...)` lists.
+    - `'set'`: a random one of those that `mask_config=dict(mask_list_file=..., prefix=...)` lists;
+    - `'list'`: of these, the one with the picture's place in its data set; after the last comes the
+      first again.
 
     Also gives `mask_bbox`, the hole's tight box (top, left, height, width). Raises `UserError` for
     an empty mask and for one of another size than the picture.
@@ -153,6 +155,7 @@ class LoadMask(BaseTransform):
             ff=free_form_mask,
             file=_MaskOfImage,
             set=_MaskOfSet,
+            list=_MaskOfList,
         )
         if mask_mode not in sources:
             raise UserError(f'LoadMask: expected mask_mode in {list(sources)}, got {mask_mode!r}')
@@ -206,6 +209,11 @@ class _MaskOfSet:
 
     def __call__(self, results: dict) -> np.ndarray:
         return _read_mask(self.paths[results['rng'].integers(len(self.paths))])
+
+
+class _MaskOfList(_MaskOfSet):
+    def __call__(self, results: dict) -> np.ndarray:
+        return _read_mask(self.paths[results['sample_idx'] % len(self.paths)])
 
 
 def _read_mask(path: Path) -> np.ndarray:

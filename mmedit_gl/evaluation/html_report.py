@@ -40,6 +40,7 @@ dt { color: var(--soft) }
 dd { margin: 0 }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 .scores { overflow-x: auto; overflow-wrap: normal }
+.scores .key { margin: 0; white-space: nowrap }
 .scores table { width: 100% }
 .scores th, .scores td { padding: .45rem .6rem; text-align: right; border-bottom: 1px solid
   var(--line); vertical-align: top }
@@ -47,7 +48,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 thead th { color: var(--soft); font-size: .85rem; font-weight: 500; vertical-align: bottom }
 tbody th, td { font-weight: 400 }
 .best { font-weight: 700 }
-.key { margin-right: .75em; white-space: nowrap }
+.key { display: inline-block; margin-right: .75em }
 td small { white-space: nowrap; font-weight: 400 }
 i { display: inline-block; width: .65em; height: .65em; margin-right: .5em; border-radius: 50% }
 figure { margin: 0 }
