@@ -188,8 +188,12 @@ def test_metrics_that_cannot_be_written_leave_the_folder_as_it_was(tmp_path):
         save_json(dict(l1=torch.ones(2)), path)
     assert json.loads(path.read_text()) == METRICS
     assert [p.name for p in tmp_path.iterdir()] == ['metrics.json']
-    with pytest.raises(UserError, match=f'^cannot write {path}/x.json: '):
+    with pytest.raises(UserError, match=f'^cannot make the folder {path}: '):
         save_json(METRICS, path / 'x.json')
+    (tmp_path / 'folder.json').mkdir()
+    with pytest.raises(UserError, match=f'^cannot write {tmp_path}/folder.json: Is a directory$'):
+        save_json(METRICS, tmp_path / 'folder.json')
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize(

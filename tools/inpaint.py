@@ -10,7 +10,7 @@ from rich.progress import Progress
 from mmedit_gl.apis import Inpainter
 from mmedit_gl.apis.images import MAX_MEGAPIXELS, Picture, check_writable, read_hole
 from mmedit_gl.errors import ImageError, UserError, one_sentence_errors
-from mmedit_gl.evaluation import strip
+from mmedit_gl.evaluation import make_folder, strip
 
 PICTURES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
 MASKS = ('.png', '.jpg', '.jpeg', '.webp', '.bmp')
@@ -73,13 +73,6 @@ def find_jobs(args: argparse.Namespace) -> list[tuple[Path, Path | None, Path]]:
         (path, masks.get(path.stem) if args.mask.is_dir() else args.mask, args.out / path.name)
         for path in pictures
     ]
-
-
-def make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f'cannot make the folder {path}: {error.strerror}') from None
 
 
 def complete(inpainter: Inpainter, job: tuple, args: argparse.Namespace) -> list[str]:

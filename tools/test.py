@@ -25,6 +25,7 @@ from mmedit_gl.evaluation import (
     comparison_table,
     complete,
     evaluation,
+    make_folder,
     metrics_table,
     read_evaluation,
     save_json,
@@ -144,6 +145,9 @@ def main() -> None:
         print(comparison_table({path: read_evaluation(path) for path in args.compare}))
         return
     cfg = configure(args)
+    for path in (args.out and Path(args.out).parent, args.report):
+        if path:  # what cannot be written is said before the work
+            make_folder(Path(path))
     runner = Runner.from_cfg(cfg)
     draws = []
     with Progress(disable=not is_main_process()) as progress:

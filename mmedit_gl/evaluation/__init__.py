@@ -6,6 +6,7 @@ from .metrics import InpaintingMetrics, complete, l1, l1_image, psnr, ssim
 from .report import (
     comparison_table,
     evaluation,
+    make_folder,
     metrics_table,
     read_evaluation,
     save_json,
@@ -22,6 +23,7 @@ __all__ = [
     'evaluation',
     'l1',
     'l1_image',
+    'make_folder',
     'mean_colour',
     'metrics_table',
     'psnr',

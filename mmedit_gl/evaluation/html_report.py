@@ -1,7 +1,6 @@
 """An evaluation as one page that needs nothing beside it: numbers, distributions and pictures."""
 
 import base64
-import os
 from collections.abc import Callable, Iterable
 from html import escape
 from pathlib import Path
@@ -10,8 +9,7 @@ import cv2
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from mmedit_gl.errors import UserError
-from mmedit_gl.evaluation.report import HIGHER_IS_BETTER, METRICS
+from mmedit_gl.evaluation.report import HIGHER_IS_BETTER, METRICS, save_text
 
 # A plot in units of its viewBox, about the pixels of a phone.
 WIDTH, LEFT, RIGHT = 360, 38, 346
@@ -100,19 +98,8 @@ def write_report(folder: Path, results: dict, pictures: dict[int, dict[str, np.n
     the methods named so made of it, and others beside them; those that `shown` tells are shown.
     Raises `UserError` if the page cannot be written.
     """
-    path = Path(folder) / 'report.html'
-    beside = path.with_name(f'{path.name}.{os.getpid()}')
-    page = _page(results, pictures)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            # A file's name may hold bytes that are no text.
-            beside.write_text(page, encoding='utf-8', errors='replace')
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f'cannot write {path}: {error.strerror}') from None
+    path = folder / 'report.html'
+    save_text(_page(results, pictures), path)
     return path
 
 
