@@ -18,9 +18,9 @@ _base_ = [
     '../../_base_/schedules/gl_500k.py',
 ]
 
-_mean_colour = (127.5, 127.5, 127.5)  # blue, green, red; the middle of the range until computed
 model = dict(
-    data_preprocessor=dict(hole_colour=_mean_colour),
+    # Blue, green, red: the middle of the range until the mean colour is computed.
+    data_preprocessor=dict(hole_colour=(127.5, 127.5, 127.5)),
     disc=dict(
         global_disc_cfg=dict(fc_in_channels=512 * 3 * 3),
         local_disc_cfg=dict(fc_in_channels=512 * 3 * 3),

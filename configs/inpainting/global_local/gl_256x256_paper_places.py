@@ -22,9 +22,9 @@ _base_ = [
     '../../_base_/schedules/gl_500k.py',
 ]
 
-_mean_colour = (127.5, 127.5, 127.5)  # blue, green, red; the middle of the range until computed
 model = dict(
-    data_preprocessor=dict(hole_colour=_mean_colour),
+    # Blue, green, red: the middle of the range until the mean colour is computed.
+    data_preprocessor=dict(hole_colour=(127.5, 127.5, 127.5)),
     train_cfg=dict(iter_tc=90_000, iter_td=100_000),
 )
 train_dataloader = dict(
