@@ -6,6 +6,7 @@ import torch
 import yaml
 from conftest import CONFIGS, ROOT
 from mmengine import Config
+from mmengine.hooks import Hook
 
 from mmedit_gl.apis import init_model
 from mmedit_gl.engine import Runner, load_config, read_checkpoint
@@ -253,3 +254,43 @@ def test_a_missing_configuration_is_refused(tmp_path):
         load_config(tmp_path / 'none.py')
     with pytest.raises(UserError, match='no configuration'):
         load_config(tmp_path)
+
+
+@pytest.mark.parametrize('mask_mode', ['ff', 'irregular'])
+def test_strokes_larger_than_the_window_train_through_all_phases_and_resume_exactly(
+    mask_mode, small_config, tmp_path
+):
+    cfg = load_config(small_config('gl_256x256_paper_places'))
+    cfg.model.data_preprocessor.hole_colour = (110.5, 117, 123.25)
+    mask = step_of(cfg.train_dataloader, 'LoadMask')
+    mask.update(mask_mode=mask_mode, mask_config=dict(brush_width=(4, 8)))
+    cfg.default_hooks.checkpoint.interval = 1
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.dump(tmp_path / 'strokes.py')
+
+    boxes = []
+
+    class BoxKeeper(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch):
+            boxes.append(data_batch['mask_bbox'])
+
+    def train(name: str, **options) -> dict:
+        own = load_config(tmp_path / 'strokes.py', options)
+        own.work_dir, own.experiment_name = str(tmp_path / name), f'{mask_mode}_{name}'
+        runner = Runner.from_cfg(own)
+        runner.register_hook(BoxKeeper())
+        runner.train()
+        return read_checkpoint(tmp_path / name / 'iter_6.pth')
+
+    whole = train('whole')
+    assert (torch.cat(boxes)[:, 2:] > 32).any(dim=1).sum() > 6  # of 12
+    for start in (1, 3, 5):
+        checkpoint = str(tmp_path / f'whole/iter_{start}.pth')
+        resumed = train(f'from_{start}', resume=True, load_from=checkpoint)
+        for name, value in whole['state_dict'].items():
+            assert torch.equal(resumed['state_dict'][name], value), name
+        for network, state in whole['optimizer'].items():
+            for parameter, values in state['state'].items():
+                for name, value in values.items():
+                    other = resumed['optimizer'][network]['state'][parameter][name]
+                    assert torch.equal(other, value)
