@@ -263,7 +263,7 @@ def test_strokes_larger_than_the_window_train_through_all_phases_and_resume_exac
     cfg = load_config(small_config('gl_256x256_paper_places'))
     cfg.model.data_preprocessor.hole_colour = (110.5, 117, 123.25)
     mask = step_of(cfg.train_dataloader, 'LoadMask')
-    mask.update(mask_mode=mask_mode, mask_config=dict(brush_width=(4, 8)))
+    mask.mask_mode, mask.mask_config = mask_mode, dict(brush_width=(4, 8))
     cfg.default_hooks.checkpoint.interval = 1
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.dump(tmp_path / 'strokes.py')
