@@ -111,9 +111,11 @@ def shrink(cfg: Config, data_root: Path) -> Config:
             loader.dataset.data_root = str(data_root)
             if Path(loader.dataset.get('ann_file', '')).is_absolute():
                 loader.dataset.ann_file = ''  # the list of pictures that are not here
-        for step in loader.dataset.pipeline:
+        steps = loader.dataset.pipeline
+        resized = any(s.type == 'Resize' and not isinstance(s.scale, int) for s in steps)
+        for step in steps:
             if step.type == 'RandomCrop':
-                step.crop_size = (72, 72) if loader.dataset.type == 'ImageDataset' else (64, 64)
+                step.crop_size = (72, 72) if resized else (64, 64)
             if step.type == 'Resize':
                 step.scale = 72 if isinstance(step.scale, int) else (64, 64)
             if step.type == 'RandomResize':

@@ -57,3 +57,22 @@ def test_base_channels_scale_every_width():
 def test_odd_base_channels_are_refused():
     with pytest.raises(UserError, match='base_channels must be even, got 3'):
         GLDecoder(3)
+
+
+@torch.no_grad()
+def test_sigmoid_is_stretched_over_the_range_and_adds_no_parameters():
+    torch.manual_seed(0)
+    clip, sigmoid = GLDecoder(4).eval(), GLDecoder(4, out_act='sigmoid').eval()
+    sigmoid.load_state_dict(clip.state_dict(), strict=True)
+    layers = [layer for name, layer in clip.named_children() if name.startswith('dec')]
+    features = x = 300 * torch.randn(2, 16, 8, 8)
+    for layer in layers:
+        x = layer(x)
+    assert x.abs().max() > 2
+    torch.testing.assert_close(sigmoid(features), 2 / (1 + (-x).exp()) - 1, rtol=0, atol=1e-6)
+    torch.testing.assert_close(clip(features), x.clamp(-1, 1), rtol=0, atol=0)
+
+
+def test_another_output_is_refused():
+    with pytest.raises(UserError, match=r"expected out_act in \['clip', 'sigmoid'\], got 'tanh'"):
+        GLDecoder(4, out_act='tanh')

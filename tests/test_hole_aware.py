@@ -17,10 +17,12 @@ SETTINGS = dict(derandomize=True, deadline=None)
 BANDS = [2**21, 2**13, 1]  # one band in any picture here, one or several, one for each row
 
 
-def make_generator(base_channels: int = 4, **options) -> GLEncoderDecoder:
+def make_generator(base_channels: int = 4, out_act: str = 'clip', **options) -> GLEncoderDecoder:
     parts = dict(encoder='GLEncoder', dilation_neck='GLDilationNeck', decoder='GLDecoder')
     options = dict(options, base_channels=base_channels)
-    generator = GLEncoderDecoder(**{p: dict(type=t, **options) for p, t in parts.items()})
+    cfgs = {part: dict(type=kind, **options) for part, kind in parts.items()}
+    cfgs['decoder']['out_act'] = out_act
+    generator = GLEncoderDecoder(**cfgs)
     state = generator.state_dict()
     generator.load_state_dict({name: seeded_weight(name, v.shape) for name, v in state.items()})
     return generator.eval()
@@ -184,6 +186,7 @@ def test_the_published_network_gives_the_numbers_of_its_full_pass(published_mode
         dict(act_cfg=dict(type='Tanh')),
         dict(act_cfg=None),
         dict(norm_cfg=None, act_cfg=dict(type='ELU')),
+        dict(out_act='sigmoid'),
         dict(base_channels=2),
         dict(base_channels=6),
     ],

@@ -776,3 +776,38 @@ def test_the_model_of_the_package_completes_photographs():
         errors.append([cv2.absdiff(fill, bgr)[hole == 1].mean() for fill in fills])
     model, mean = np.mean(errors, axis=0)
     assert model < 0.8 * mean
+
+
+@pytest.fixture(scope='module')
+def paper(small, tmp_path_factory):
+    """Paths of the small model with a sigmoid and a colour in the hole, and of its checkpoint."""
+    cfg = load_config(small[0])
+    cfg.model.encdec.decoder.out_act = 'sigmoid'
+    cfg.model.data_preprocessor.hole_colour = (20, 90, 250)
+    path = tmp_path_factory.mktemp('paper') / 'paper.py'
+    cfg.dump(path)
+    return path, small[1]
+
+
+@torch.no_grad()
+def test_the_colour_and_the_sigmoid_of_the_papers_recipe_are_those_of_training(paper, inpainter):
+    model, own = init_model(*paper, device='cpu'), Inpainter(*paper, device='cpu')
+    for shape in ((130, 97), (40, 52)):
+        bgr, hole = picture_and_hole(*shape)
+        mask = torch.from_numpy(hole)[None, None].float()
+        coloured = np.where(hole[..., None] == 1, np.float32([20, 90, 250]), bgr).astype(np.float32)
+        masked_img = torch.from_numpy(coloured / 127.5 - 1).permute(2, 0, 1)[None]
+        features = model.generator.dilation_neck(
+            model.generator.encoder(torch.cat([masked_img, mask], dim=1))
+        )
+        for name, layer in model.generator.decoder.named_children():
+            features = layer(features) if name.startswith('dec') else features
+        fake_res = 2 * features.sigmoid()[0, :, : shape[0], : shape[1]] - 1
+        expected = np.where(hole[..., None] == 1, to_uint8(fake_res).permute(1, 2, 0).numpy(), bgr)
+        completed = own(bgr, hole)
+        assert_same(completed, expected)
+        assert not np.array_equal(completed, inpainter(bgr, hole))
+        assert_same(inpainting_inference(model, bgr, hole), expected)
+        sample = preprocessed(model, bgr, hole)
+        (predicted,) = model(mode='predict', **sample)
+        assert_same(predicted['fake_img'].permute(1, 2, 0).numpy(), expected)

@@ -44,10 +44,10 @@ def build_small(**options):
     return MODELS.build({**SMALL, **options})
 
 
-def optimizers(model, wrapper=OptimWrapper):
+def optimizers(model, wrapper=OptimWrapper, optimizer=torch.optim.Adam, lr=4e-4):
     return OptimWrapperDict(
         **{
-            name: wrapper(torch.optim.Adam(getattr(model, name).parameters(), lr=4e-4))
+            name: wrapper(optimizer(getattr(model, name).parameters(), lr=lr))
             for name in ('generator', 'disc')
         }
     )
@@ -102,43 +102,60 @@ def test_first_training_steps_are_golden(published_cfg, golden):
     assert to_reference < relative_error(perturbed, output)
 
 
-def test_all_phases_follow_a_textbook_loop():
+PAPER = dict(
+    data_preprocessor=dict(type='GLPreprocessor', hole_colour=(30, 140.25, 220)),
+    encdec={**SMALL['encdec'], 'decoder': dict(SMALL['encdec']['decoder'], out_act='sigmoid')},
+    loss_l1_hole=dict(type='MSELoss'),
+    loss_gan=dict(type='GANLoss', loss_weight=0.0004),
+)
+
+
+@pytest.mark.parametrize('paper', [False, True], ids=['published', 'paper'])
+def test_all_phases_follow_a_textbook_loop(paper):
     torch.set_default_dtype(torch.float64)
     try:
-        model = build_small()
+        model = build_small(**(PAPER if paper else {}))
         generator, disc = copy.deepcopy(model.generator).train(), copy.deepcopy(model.disc).train()
-        batch = small_batch()
-        losses = trajectory(model, batch, optimizers(model))
+        batch, colour, hole_loss, weight = small_batch(), torch.zeros(3, 1, 1), F.l1_loss, 0.001
+        tops_lefts = real_tops_lefts = [(1, 3), (16, 16), (0, 16)]
+        optimizer, lr = torch.optim.Adam, 4e-4
+        if paper:
+            batch['real_bbox'] = torch.tensor([[20, 0, 4, 5], [3, 3, 16, 16], [0, 20, 9, 8]])
+            real_tops_lefts = [(14, 0), (3, 3), (0, 16)]
+            colour = (torch.tensor([30, 140.25, 220]).view(3, 1, 1) - 127.5) / 127.5
+            hole_loss, weight = F.mse_loss, 0.0004
+            optimizer, lr = torch.optim.Adadelta, 1.0
+        losses = trajectory(model, batch, optimizers(model, optimizer=optimizer, lr=lr))
         gt_img = (batch['gt_img'].permute(0, 3, 1, 2).double() - 127.5) / 127.5
         mask = batch['mask'].double()
-        tops_lefts = [(1, 3), (16, 16), (0, 16)]
 
-        def judge(img):
+        def judge(img, tops_lefts):
             local = [img[i, :, t : t + 16, s : s + 16] for i, (t, s) in enumerate(tops_lefts)]
             return disc(img, torch.stack(local))
 
-        g_adam = torch.optim.Adam(generator.parameters(), lr=4e-4)
-        d_adam = torch.optim.Adam(disc.parameters(), lr=4e-4)
+        g_optimizer = optimizer(generator.parameters(), lr=lr)
+        d_optimizer = optimizer(disc.parameters(), lr=lr)
         for iteration in range(6):
             expected = {}
-            fake_res = generator(gt_img * (1 - mask), mask)
+            fake_res = generator(gt_img * (1 - mask) + colour * mask, mask)
             fake_img = torch.where(mask == 1, fake_res, gt_img)
             if iteration >= 2:
-                d_adam.zero_grad()
-                expected['fake_loss'] = F.softplus(judge(fake_img.detach())).mean()
+                d_optimizer.zero_grad()
+                expected['fake_loss'] = F.softplus(judge(fake_img.detach(), tops_lefts)).mean()
                 expected['fake_loss'].backward()
-                expected['real_loss'] = F.softplus(-judge(gt_img)).mean()
+                expected['real_loss'] = F.softplus(-judge(gt_img, real_tops_lefts)).mean()
                 expected['real_loss'].backward()
-                d_adam.step()
+                d_optimizer.step()
             if iteration < 2 or iteration >= 4:
                 hole = mask.expand_as(gt_img) == 1
-                loss = expected['loss_l1_hole'] = F.l1_loss(fake_res[hole], gt_img[hole])
+                loss = expected['loss_l1_hole'] = hole_loss(fake_res[hole], gt_img[hole])
                 if iteration >= 4:
-                    expected['loss_g_fake'] = 0.001 * F.softplus(-judge(fake_img)).mean()
+                    logit = judge(fake_img, tops_lefts)
+                    expected['loss_g_fake'] = weight * F.softplus(-logit).mean()
                     loss = loss + expected['loss_g_fake']
-                g_adam.zero_grad()
+                g_optimizer.zero_grad()
                 loss.backward()
-                g_adam.step()
+                g_optimizer.step()
             expected = {name: value.item() for name, value in expected.items()}
             assert losses[iteration] == pytest.approx(expected, rel=1e-9)
         for name, value in generator.state_dict().items():
@@ -222,3 +239,23 @@ def test_discriminators_without_their_loss_are_refused():
 def test_training_without_a_loss_in_the_hole_is_refused():
     with pytest.raises(UserError, match='needs loss_l1_hole'):
         build_small(loss_l1_hole=None)
+
+
+def test_local_discriminator_sees_the_window_of_its_own_mask_of_real_pictures():
+    model, batch = build_small().train(), small_batch()
+    seen = []
+    model.disc.local_disc.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    set_iteration(2)
+    gt_img = model.data_preprocessor(batch)['gt_img']
+    for bbox, (top, left) in [(None, (1, 3)), ([20, 0, 4, 5], (14, 0)), ([0, 0, 30, 9], (8, 0))]:
+        if bbox:
+            batch['real_bbox'] = torch.tensor([bbox] * 3)
+            batch['window_position'] = torch.zeros(3, 2)
+            batch['real_window_position'] = torch.full((3, 2), 0.55)  # 8 of 0 to 14
+        seen.clear()
+        model.train_step(batch, optimizers(model))
+        fake, real = seen
+        assert torch.equal(real[0], gt_img[0, :, top : top + 16, left : left + 16])
+        # The fake picture's window is that of its hole whatever the real one's is.
+        outside = batch['mask'][0, :, 1:17, 3:19].expand(3, 16, 16) == 0
+        assert torch.equal(fake[0][outside], gt_img[0, :, 1:17, 3:19][outside])

@@ -48,6 +48,18 @@ def exported(tmp_path_factory):
     return model, folder / 'gl.onnx', done
 
 
+@pytest.fixture(scope='module')
+def paper(exported, tmp_path_factory):
+    """The same weights with a sigmoid and a colour in the hole."""
+    cfg = load_config(exported[1].parent / 'small.py')
+    cfg.model.encdec.decoder.out_act = 'sigmoid'
+    cfg.model.data_preprocessor.hole_colour = (20, 90, 250)
+    model = init_model(cfg, exported[1].parent / 'small.pth', 'cpu')
+    path = tmp_path_factory.mktemp('paper') / 'gl.onnx'
+    export_onnx(model, path)
+    return model, path
+
+
 def run(path, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     session = onnxruntime.InferenceSession(path)
     (completed,) = session.run(None, dict(image=image, mask=mask))
@@ -195,3 +207,19 @@ def test_missing_packages_are_named_with_the_remedy(exported, tmp_path, monkeypa
     with pytest.raises(UserError, match=rf'{name} is not installed: pip install -e "\.\[onnx\]"'):
         export_onnx(exported[0], tmp_path / 'gl.onnx')
     assert not list(tmp_path.iterdir())
+
+
+def test_the_papers_colour_and_sigmoid_are_in_the_file(paper, exported):
+    model, path = paper
+    image, mask = pictures(2, 61, 90)
+    completed = run(path, image, mask)
+    hole = mask[..., None] >= 128
+    coloured = np.where(hole, np.float32([250, 90, 20]), image)  # RGB
+    img = torch.from_numpy(coloured[..., ::-1] / np.float32(127.5) - 1).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        fake_res = model.generator(img, torch.from_numpy(mask >= 128).float()[:, None])
+    fake_res = to_uint8(fake_res).permute(0, 2, 3, 1).numpy()[..., ::-1]
+    differences = np.abs(completed.astype(int) - np.where(hole, fake_res, image))
+    assert differences.max() <= 1
+    assert np.count_nonzero(differences) <= 1e-3 * differences.size
+    assert not np.array_equal(completed, run(exported[1], image, mask))

@@ -1,6 +1,8 @@
+import pytest
 import torch
 from conftest import make_batch, random_image
 
+from mmedit_gl.errors import UserError
 from mmedit_gl.models import GLPreprocessor, to_float, to_uint8
 
 
@@ -21,3 +23,22 @@ def test_hole_is_cut_and_the_rest_scaled():
     assert torch.equal(to_uint8(batch['masked_img'])[outside], gt_img[outside])
     assert torch.equal(to_uint8(batch['gt_img']), gt_img)
     assert batch['mask'].sum() == 120
+
+
+def test_hole_has_the_colour_of_the_configuration_and_no_checkpoint_has_it():
+    data = make_batch(random_image(0, 20, 24)[None], [[3, 4, 10, 12]])
+    preprocessor = GLPreprocessor(hole_colour=(0, 51, 191.25))  # 0, 1/5 and 3/4 of the range
+    assert preprocessor.state_dict() == {}
+    masked_img = preprocessor(data)['masked_img']
+    hole = masked_img[0, :, 3:13, 4:16]
+    for channel, value in zip(hole, (-1.0, -0.6, 0.5)):
+        torch.testing.assert_close(channel, torch.full((10, 12), value), rtol=0, atol=1e-6)
+    outside = data['mask'].expand(1, 3, 20, 24) == 0
+    assert torch.equal(masked_img[outside], GLPreprocessor()(data)['masked_img'][outside])
+    assert masked_img.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize('colour', [127.5, (1, 2), (0, 0, 256), (-1, 0, 0)])
+def test_what_is_no_colour_is_refused(colour):
+    with pytest.raises(UserError, match='three numbers from 0 to 255'):
+        GLPreprocessor(hole_colour=colour)

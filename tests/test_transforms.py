@@ -13,6 +13,10 @@ from mmedit_gl.datasets import (
     RandomCrop,
     RandomResize,
     Resize,
+    free_form_mask,
+    irregular_mask,
+    mask2bbox,
+    random_bbox,
     read_image,
 )
 from mmedit_gl.errors import ImageError, UserError
@@ -203,3 +207,57 @@ def test_a_crop_after_the_mask_is_refused():
     results = LoadMask('bbox', dict(max_bbox_shape=(8, 8)))(sample(random_image(0, 20, 24)))
     with pytest.raises(UserError, match='LoadMask must be the last step before PackInputs'):
         PackInputs()(CenterCrop((10, 10))(results))
+
+
+MODES = dict(
+    bbox=dict(max_bbox_shape=(20, 20), max_bbox_delta=8),
+    irregular=dict(length_range=(5, 30), brush_width=(3, 9)),
+    ff=dict(brush_width=(3, 9)),
+)
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_real_bbox_is_that_of_the_next_mask_and_changes_the_first_in_nothing(mode):
+    load_mask, both = LoadMask(mode, MODES[mode]), LoadMask(mode, MODES[mode], real_bbox=True)
+    for seed in range(20):
+        img = random_image(0, 48, 64)
+        plain, results = (step(sample(img, seed)) for step in (load_mask, both))
+        assert np.array_equal(results['mask'], plain['mask'])
+        assert results['mask_bbox'] == plain['mask_bbox']
+        assert 'real_bbox' not in plain
+        # A second generator that stands where the first mask was drawn.
+        rng = np.random.default_rng(seed)
+        draw = dict(bbox=random_bbox, irregular=irregular_mask, ff=free_form_mask)[mode]
+        draw(rng, (48, 64), **MODES[mode])
+        second = draw(rng, (48, 64), **MODES[mode])
+        expected = second if mode == 'bbox' else mask2bbox(second)
+        assert results['real_bbox'] == expected != results['mask_bbox']
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_masks_that_may_be_larger_than_the_window_come_with_random_positions(mode):
+    boxes, strokes = {'mask_bbox', 'real_bbox'}, {'window_position', 'real_window_position'}
+    expected = boxes if mode == 'bbox' else boxes | strokes
+    positions = []
+    for seed in range(100):
+        results = LoadMask(mode, MODES[mode], real_bbox=True)(sample(random_image(0, 48, 64), seed))
+        packed = PackInputs()(results)
+        assert packed.keys() == {'gt_img', 'mask', 'img_path'} | expected
+        assert packed['real_bbox'].tolist() == list(results['real_bbox'])
+        if mode != 'bbox':
+            positions.append([packed[name].tolist() for name in sorted(strokes)])
+    if mode != 'bbox':
+        positions = np.array(positions).reshape(100, 4)
+        assert positions.min() < 0.1 < 0.9 < positions.max() < 1
+        assert np.abs(np.corrcoef(positions.T) - np.eye(4)).max() < 0.35
+        plain = PackInputs()(LoadMask(mode, MODES[mode])(sample(random_image(0, 48, 64))))
+        assert plain.keys() == {'gt_img', 'mask', 'img_path', 'mask_bbox', 'window_position'}
+
+
+def test_a_second_mask_of_a_picture_that_has_one_is_refused(mask_files):
+    with pytest.raises(UserError, match=r'real_bbox=True takes a second mask at random'):
+        LoadMask('file', dict(mask_dir=str(mask_files)), real_bbox=True)
+    config = dict(mask_list_file=str(mask_files / 'list.txt'), prefix=str(mask_files))
+    load_mask = LoadMask('set', config, real_bbox=True)
+    results = [load_mask(sample(random_image(0, 48, 64), seed)) for seed in range(20)]
+    assert {r['mask_bbox'] == r['real_bbox'] for r in results} == {True, False}

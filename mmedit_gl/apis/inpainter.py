@@ -17,7 +17,7 @@ from mmedit_gl.apis.postprocess import clone
 from mmedit_gl.apis.postprocess import postprocess as paper_postprocess
 from mmedit_gl.engine import best_weights, load_config, load_weights, read_checkpoint
 from mmedit_gl.errors import UserError
-from mmedit_gl.models import GLInpaintor, HoleAware, to_float, to_uint8
+from mmedit_gl.models import GLInpaintor, GLPreprocessor, HoleAware, to_float, to_uint8
 from mmedit_gl.registry import MODELS
 
 # The small model that the package ships; its model card stands beside it.
@@ -64,7 +64,7 @@ class Inpainter:
         if config is None:
             config, checkpoint = DEFAULT / 'config.py', DEFAULT / 'weights.pth'
         cfg = config if isinstance(config, Config) else load_config(config)
-        self.generator = HoleAware(init_model(cfg, checkpoint, device).generator, precision)
+        self.fill_native = _filler(init_model(cfg, checkpoint, device), precision)
         self.trained_hole = _trained_hole(cfg)
 
     def __call__(
@@ -105,14 +105,14 @@ class Inpainter:
         around it is completed at the scale at which it has not, and joined by Poisson cloning.
         `postprocess` is the paper's, of its section 3.
         """
-        return _complete(self.generator, picture, hole, postprocess, fit)
+        return _complete(self.fill_native, picture, hole, postprocess, fit)
 
 
 def inpainting_inference(
     model: GLInpaintor, img: ImageLike, mask: ImageLike
 ) -> Image.Image | np.ndarray:
     """MMEditing's name for a call of an `Inpainter`, with a model of `init_model`."""
-    return _answer(partial(_complete, HoleAware(model.generator)), img, mask)
+    return _answer(partial(_complete, _filler(model)), img, mask)
 
 
 def _answer(complete: Callable, image: ImageLike, mask: ImageLike, *options):
@@ -125,7 +125,7 @@ def _answer(complete: Callable, image: ImageLike, mask: ImageLike, *options):
 
 
 def _complete(
-    generator: HoleAware,
+    fill_native: Callable,
     picture: Picture,
     hole: np.ndarray,
     postprocess: bool = False,
@@ -134,14 +134,14 @@ def _complete(
     if not hole.any():
         return picture.noting(f'the mask of {picture.name} is empty: it stays as it is')
     bgr = picture.bgr
-    completed = fill(generator, bgr, hole, fit)
+    completed = fill(fill_native, bgr, hole, fit)
     if postprocess:
         completed = paper_postprocess(bgr, completed, hole)
     return picture.filled(completed, hole)
 
 
 def fill(
-    generator: HoleAware, bgr: np.ndarray, hole: np.ndarray, fit: int | None = None
+    fill_native: Callable, bgr: np.ndarray, hole: np.ndarray, fit: int | None = None
 ) -> np.ndarray:
     """uint8 BGR `(H, W, 3)` with its hole filled, as `Inpainter.complete` says."""
     completed = bgr.copy()
@@ -151,27 +151,38 @@ def fill(
         hole = hole.copy()  # what is still to be filled
         for box, part in _parts(hole):
             if (width := _width(box, part, hole.shape)) > fit:
-                _fill_reduced(generator, completed, hole, box, part, fit / width)
+                _fill_reduced(fill_native, completed, hole, box, part, fit / width)
                 hole[box][part] = 0
-    _fill_native(generator, completed, hole, hole)
+    fill_native(completed, hole, hole)
     return completed
 
 
+def _filler(model: GLInpaintor, precision: str = 'fp32') -> Callable:
+    """What fills a part of the hole, in place, given the picture, the hole and the part."""
+    generator = HoleAware(model.generator, precision)
+    return partial(_fill_native, generator, model.data_preprocessor)
+
+
 @torch.inference_mode()
-def _fill_native(generator: HoleAware, bgr: np.ndarray, hole: np.ndarray, part: np.ndarray) -> None:
-    """Fills a part of the hole, in place."""
+def _fill_native(
+    generator: HoleAware,
+    preprocessor: GLPreprocessor,
+    bgr: np.ndarray,
+    hole: np.ndarray,
+    part: np.ndarray,
+) -> None:
     device = generator.layers[0].weight.device
     for plan in generator.plans(part):
         window, box = _slices(plan.window), _slices(plan.box)
         img = torch.from_numpy(np.ascontiguousarray(bgr[window])).to(device)
         mask = torch.from_numpy(hole[window]).to(device)[None, None].float()
-        masked_img = to_float(img.permute(2, 0, 1)[None]) * (1 - mask)
+        masked_img = preprocessor.cut_hole(to_float(img.permute(2, 0, 1)[None]), mask)
         fake_res = to_uint8(generator(plan, masked_img, mask))[0].permute(1, 2, 0).cpu().numpy()
         np.copyto(bgr[box], fake_res, where=part[box][..., None] == 1)
 
 
 def _fill_reduced(
-    generator: HoleAware,
+    fill_native: Callable,
     bgr: np.ndarray,
     hole: np.ndarray,
     box: tuple[slice, slice],
@@ -194,7 +205,7 @@ def _fill_reduced(
         for name, mask in dict(hole=hole[window], part=target).items()
     }
     small = cv2.resize(img, size, interpolation=cv2.INTER_AREA)
-    _fill_native(generator, small, reduced['hole'], reduced['part'])
+    fill_native(small, reduced['hole'], reduced['part'])
     small = _extended(small, reduced['part'])
     large = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
     img[:] = clone(large, img, target)

@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mmedit_gl.errors import UserError
-from mmedit_gl.models import GLInpaintor, to_float, to_uint8
+from mmedit_gl.models import GLInpaintor, GLPreprocessor, to_float, to_uint8
 
 CHECKED = [(1, 64, 64), (2, 96, 160), (1, 75, 131), (1, 256, 256)]  # batch, height, width
 ROUNDED = 1e-3  # share of the samples that may be rounded the other way, by one level
@@ -27,15 +27,15 @@ class Completion(nn.Module):
     is `image` but for the hole. RGB, as all libraries but OpenCV have it.
     """
 
-    def __init__(self, generator: nn.Module):
+    def __init__(self, generator: nn.Module, preprocessor: GLPreprocessor):
         super().__init__()
-        self.generator = generator
+        self.generator, self.preprocessor = generator, preprocessor
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         img, mask = image.permute(0, 3, 1, 2).flip(1).float(), mask[:, None].float()
         threshold = torch.where(mask.amax((1, 2, 3), keepdim=True) > 1, 128.0, 1.0)
         mask = (mask >= threshold).float()
-        fake_res = self.generator(to_float(img) * (1 - mask), mask)
+        fake_res = self.generator(self.preprocessor.cut_hole(to_float(img), mask), mask)
         completed = to_uint8(fake_res).flip(1).permute(0, 2, 3, 1)
         return torch.where(mask.permute(0, 2, 3, 1) == 1, completed, image)
 
@@ -89,13 +89,14 @@ def _folded(generator: nn.Module) -> nn.Module:
 
 def _graph(model: GLInpaintor):
     """The graph as an `onnx.ModelProto`."""
+    parts = _folded(model.generator), copy.deepcopy(model.data_preprocessor)
     image, mask = map(torch.from_numpy, _sample(2, 75, 131))
     axes = {i: torch.export.Dim(name) for i, name in enumerate(('batch', 'height', 'width'))}
     with warnings.catch_warnings():
         # Of torch itself, for the two inputs have the same axes.
         warnings.filterwarnings('ignore', message='.*axis name: .* will not be used')
         program = torch.onnx.export(
-            Completion(_folded(model.generator)).eval(),
+            Completion(*parts).cpu().eval(),
             (image, mask),
             input_names=['image', 'mask'],
             output_names=['completed'],
@@ -117,7 +118,8 @@ def _check(proto, model: GLInpaintor) -> int:
     session = onnxruntime.InferenceSession(
         proto.SerializeToString(), options, providers=['CPUExecutionProvider']
     )
-    completion = Completion(copy.deepcopy(model.generator).cpu()).eval()
+    parts = copy.deepcopy((model.generator, model.data_preprocessor))
+    completion = Completion(*parts).cpu().eval()
     largest = 0
     for size in CHECKED:
         image, mask = _sample(*size)

@@ -144,11 +144,16 @@ class LoadMask(BaseTransform):
     - `'list'`: of these, the one with the picture's place in its data set; after the last comes the
       first again.
 
-    Also gives `mask_bbox`, the hole's tight box (top, left, height, width). Raises `UserError` for
-    an empty mask and for one of another size than the picture.
+    Also gives `mask_bbox`, the hole's tight box (top, left, height, width), and with `real_bbox`
+    that of a second mask, around which the local discriminator judges the real picture (the mask
+    M_d of Iizuka et al. 2017, algorithm 1). Boxes are to fit the local window; holes of the other
+    modes may be larger, so they come with `window_position` and `real_window_position`, two random
+    numbers in [0, 1) each, by which `local_windows` finds the window's place. Raises `UserError`
+    for an empty mask, for one of another size than the picture, and for `real_bbox` where a picture
+    has one mask.
     """
 
-    def __init__(self, mask_mode: str, mask_config: dict | None = None):
+    def __init__(self, mask_mode: str, mask_config: dict | None = None, real_bbox: bool = False):
         sources = dict(
             bbox=_draw_bbox,
             irregular=irregular_mask,
@@ -159,6 +164,12 @@ class LoadMask(BaseTransform):
         )
         if mask_mode not in sources:
             raise UserError(f'LoadMask: expected mask_mode in {list(sources)}, got {mask_mode!r}')
+        if real_bbox and mask_mode == 'file':
+            raise UserError(
+                "LoadMask: real_bbox=True takes a second mask at random, and with mask_mode 'file' "
+                'a picture has one: leave it out, or draw masks by another mode'
+            )
+        self.real_bbox, self.is_box = real_bbox, mask_mode == 'bbox'
         source, config = sources[mask_mode], mask_config or {}
         try:
             if isinstance(source, type):
@@ -172,6 +183,17 @@ class LoadMask(BaseTransform):
             raise UserError(f'LoadMask: mask_config of mode {mask_mode!r}: {error}') from None
 
     def transform(self, results: dict) -> dict:
+        results['mask'] = self._next(results)
+        results['mask_bbox'] = mask2bbox(results['mask'])
+        if self.real_bbox:
+            results['real_bbox'] = mask2bbox(self._next(results))
+        if not self.is_box:
+            results['window_position'] = results['rng'].random(2)
+            if self.real_bbox:
+                results['real_window_position'] = results['rng'].random(2)
+        return results
+
+    def _next(self, results: dict) -> np.ndarray:
         mask, img = self.source(results), results['gt_img']
         if mask.shape != img.shape[:2]:
             raise UserError(
@@ -179,9 +201,7 @@ class LoadMask(BaseTransform):
                 f'the picture {img.shape[0]}x{img.shape[1]} where LoadMask stands in the pipeline: '
                 'give masks of that size'
             )
-        results['mask'] = mask
-        results['mask_bbox'] = mask2bbox(mask)
-        return results
+        return mask
 
 
 def _draw_bbox(
@@ -228,8 +248,12 @@ def _read_mask(path: Path) -> np.ndarray:
 class PackInputs(BaseTransform):
     """The sample that the model takes: tensors, and where the picture came from.
 
-    `gt_img` uint8 BGR `(H, W, 3)`, `mask` uint8 `(1, H, W)`, `mask_bbox` int64 `(4,)`, `img_path`.
+    `gt_img` uint8 BGR `(H, W, 3)`, `mask` uint8 `(1, H, W)`, `mask_bbox` int64 `(4,)`, `img_path`,
+    and of `real_bbox`, int64 `(4,)`, `window_position` and `real_window_position`, float64 `(2,)`,
+    what `LoadMask` gave.
     """
+
+    OPTIONAL = ('real_bbox', 'window_position', 'real_window_position')
 
     def transform(self, results: dict) -> dict:
         if results['mask'].shape != results['gt_img'].shape[:2]:
@@ -239,4 +263,5 @@ class PackInputs(BaseTransform):
             mask=torch.from_numpy(results['mask'][None]),
             mask_bbox=torch.tensor(results['mask_bbox']),
             img_path=results['img_path'],
+            **{name: torch.tensor(results[name]) for name in self.OPTIONAL if name in results},
         )

@@ -79,11 +79,22 @@ class GLDilationNeck(nn.Module):
         return self.dilation_convs(x)
 
 
+class Sigmoid(nn.Module):
+    """The sigmoid, stretched to [-1, 1]: `2 * sigmoid(x) - 1`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x / 2).tanh()  # the same, and exact about 0 in half precision
+
+
+OUTPUTS = dict(clip=nn.Hardtanh, sigmoid=Sigmoid)
+
+
 @MODELS.register_module()
 class GLDecoder(nn.Sequential):
-    """Features to picture: `(N, 4 * base_channels, H/4, W/4) -> (N, 3, H, W)`.
+    """Features to picture: `(N, 4 * base_channels, H/4, W/4) -> (N, 3, H, W)`, in [-1, 1].
 
-    The picture is clipped to [-1, 1], where the paper has a sigmoid.
+    `out_act` is `'clip'`, as published, or `'sigmoid'`, as in the paper. Raises `UserError` for
+    another, and for odd `base_channels`.
     """
 
     def __init__(
@@ -91,9 +102,12 @@ class GLDecoder(nn.Sequential):
         base_channels: int = 64,
         norm_cfg: dict | None = BATCH_NORM,
         act_cfg: dict = RELU,
+        out_act: str = 'clip',
     ):
         if base_channels % 2:
             raise UserError(f'base_channels must be even, got {base_channels}')
+        if out_act not in OUTPUTS:
+            raise UserError(f'GLDecoder: expected out_act in {sorted(OUTPUTS)}, got {out_act!r}')
         layers, channels = OrderedDict(), 4 * base_channels
         for i, (width, kernel, upsampling) in enumerate(DECODER, start=1):
             layers[f'dec{i}'] = ConvModule(
@@ -108,7 +122,7 @@ class GLDecoder(nn.Sequential):
             )
             channels = int(width * base_channels)
         layers['dec7'] = ConvModule(channels, 3, 3, padding=1, act_cfg=None)
-        layers['clip'] = nn.Hardtanh()
+        layers['out_act'] = OUTPUTS[out_act]()
         super().__init__(layers)
         # So that training starts within [-1, 1]: what is clipped has no gradient.
         nn.init.normal_(self.dec7.conv.weight, std=0.02)
@@ -129,7 +143,7 @@ class GLEncoderDecoder(nn.Module):
         self.decoder = MODELS.build(decoder)
 
     def forward(self, masked_img: Tensor, mask: Tensor) -> Tensor:
-        """`fake_res` from `masked_img`, 0 in the hole, and `mask`, 1 in the hole.
+        """`fake_res` from `masked_img`, of one colour in the hole, and `mask`, 1 in the hole.
 
         `(N, 3, H, W), (N, 1, H, W) -> (N, 3, H, W)`, values in [-1, 1].
         """

@@ -81,8 +81,7 @@ class GLInpaintor(BaseModel):
         """
         batch = self.data_preprocessor(data, training=True)
         if self.disc is not None:
-            image_size = batch['gt_img'].shape[-2:]
-            batch['windows'] = local_windows(batch['mask_bbox'], image_size, self.local_size)
+            self._add_windows(batch)
         step = {
             Phase.GENERATOR: self._generator_step,
             Phase.DISCRIMINATOR: self._discriminator_step,
@@ -90,6 +89,17 @@ class GLInpaintor(BaseModel):
         }[self.phase]
         losses = step(batch, optim_wrapper)
         return {name: loss.detach() for name, loss in losses.items()}
+
+    def _add_windows(self, batch: dict) -> None:
+        """`windows` and `real_windows`, which the local discriminator sees of a picture."""
+
+        def windows(bbox: str, position: str) -> Tensor:
+            image_size = batch['gt_img'].shape[-2:]
+            return local_windows(batch[bbox], image_size, self.local_size, batch.get(position))
+
+        batch['windows'] = batch['real_windows'] = windows('mask_bbox', 'window_position')
+        if 'real_bbox' in batch:
+            batch['real_windows'] = windows('real_bbox', 'real_window_position')
 
     def _generator_step(self, batch: dict, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         fake_res = self._complete(batch, optim_wrapper)
@@ -110,7 +120,7 @@ class GLInpaintor(BaseModel):
         disc_losses = self._update_disc(batch, fake_img.detach(), optim_wrapper)
 
         self.disc.requires_grad_(False)
-        logit = self._judge(self.disc, fake_img, batch, optim_wrapper['generator'])
+        logit = self._judge(self.disc, fake_img, batch['windows'], optim_wrapper['generator'])
         losses = self._hole_losses(batch, fake_res)
         losses['loss_g_fake'] = self.loss_gan(logit, target_is_real=True)
         optim_wrapper['generator'].update_params(sum(losses.values()))
@@ -126,10 +136,12 @@ class GLInpaintor(BaseModel):
     def _hole_losses(self, batch: dict, fake_res: Tensor) -> dict[str, Tensor]:
         return dict(loss_l1_hole=self.loss_l1_hole(fake_res, batch['gt_img'], batch['mask']))
 
-    def _judge(self, disc: nn.Module, img: Tensor, batch: dict, wrapper: OptimWrapper) -> Tensor:
+    def _judge(
+        self, disc: nn.Module, img: Tensor, windows: Tensor, wrapper: OptimWrapper
+    ) -> Tensor:
         """Logits `(N, 1)` of whole pictures and their windows."""
         with wrapper.optim_context(disc):
-            return disc(img, crop(img, batch['windows'])).to(img.dtype)
+            return disc(img, crop(img, windows)).to(img.dtype)
 
     def _update_disc(
         self, batch: dict, fake_img: Tensor, optim_wrapper: OptimWrapperDict
@@ -139,11 +151,11 @@ class GLInpaintor(BaseModel):
         Fake and real pictures go through them separately: their batch statistics differ.
         """
         disc, wrapper, losses = self.parallel['disc'], optim_wrapper['disc'], {}
-        for name, img, is_real in [
-            ('fake_loss', fake_img, False),
-            ('real_loss', batch['gt_img'], True),
+        for name, img, windows, is_real in [
+            ('fake_loss', fake_img, batch['windows'], False),
+            ('real_loss', batch['gt_img'], batch['real_windows'], True),
         ]:
-            logit = self._judge(disc, img, batch, wrapper)
+            logit = self._judge(disc, img, windows, wrapper)
             losses[name] = self.loss_gan(logit, target_is_real=is_real, is_disc=True)
         wrapper.update_params(sum(losses.values()))
         return losses

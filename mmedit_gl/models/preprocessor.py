@@ -1,9 +1,13 @@
 """uint8 pictures to what the networks take, and the way back."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
+from mmedit_gl.errors import UserError
 from mmedit_gl.registry import MODELS
 
 
@@ -12,16 +16,32 @@ class GLPreprocessor(BaseDataPreprocessor):
     """Moves a batch to the device, scales it to [-1, 1] and cuts the hole.
 
     Takes `gt_img`, uint8 BGR `(N, H, W, 3)`, and `mask`, uint8 `(N, 1, H, W)`, 1 in the hole. Gives
-    both as floats, `gt_img` as `(N, 3, H, W)`, with `masked_img`, where the hole is 0. `mask_bbox`
-    stays on the CPU, where the local windows are computed without waiting for the device.
-    Everything else passes through.
+    both as floats, `gt_img` as `(N, 3, H, W)`, with `masked_img`, where the hole has `hole_colour`,
+    BGR from 0 to 255: the middle of the range as published, the training set's mean pixel in the
+    paper (Iizuka et al. 2017). Everything else passes through; what the local windows
+    are computed from stays on the CPU, where that does not wait for the device. Raises `UserError`
+    for a colour that is none.
     """
+
+    def __init__(self, hole_colour: Sequence[float] = (127.5, 127.5, 127.5)):
+        if np.shape(hole_colour) != (3,) or not all(0 <= value <= 255 for value in hole_colour):
+            raise UserError(
+                'GLPreprocessor: expected hole_colour to be three numbers from 0 to 255 (blue, '
+                f'green, red), got {hole_colour}'
+            )
+        super().__init__()
+        colour = to_float(torch.tensor(hole_colour)).view(3, 1, 1)
+        self.register_buffer('hole_colour', colour, persistent=False)
 
     def forward(self, data: dict, training: bool = False) -> dict:
         gt_img = data['gt_img'].to(self.device, non_blocking=True).permute(0, 3, 1, 2)
         gt_img = to_float(gt_img)
         mask = data['mask'].to(self.device, non_blocking=True).to(gt_img.dtype)
-        return {**data, 'gt_img': gt_img, 'mask': mask, 'masked_img': gt_img * (1 - mask)}
+        return {**data, 'gt_img': gt_img, 'mask': mask, 'masked_img': self.cut_hole(gt_img, mask)}
+
+    def cut_hole(self, gt_img: Tensor, mask: Tensor) -> Tensor:
+        """`masked_img` of pictures `(N, 3, H, W)` in [-1, 1] and masks `(N, 1, H, W)`."""
+        return torch.where(mask == 1, self.hole_colour, gt_img)
 
 
 def to_float(img: Tensor) -> Tensor:
