@@ -388,7 +388,9 @@ def test_a_page_takes_the_place_of_the_one_before(write):
 
 def test_a_page_that_cannot_be_written_is_said_in_a_sentence_and_nothing_is_left(tmp_path):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(UserError, match=r'cannot make the folder .*: (Not a directory|File exists)'):
+    with pytest.raises(
+        UserError, match=r'cannot make the folder .*: (Not a directory|File exists)'
+    ):
         write_report(tmp_path / 'file', *evaluation(3))
     (tmp_path / 'report.html').mkdir()
     with pytest.raises(UserError, match='Is a directory'):
