@@ -24,8 +24,10 @@ def step_of(loader: Config, name: str) -> Config:
     return step
 
 
-def test_the_tree_has_the_published_configurations_and_two_small_ones():
-    assert sorted([*PUBLISHED, 'gl_128x128_demo', 'gl_128x128_photos']) == NAMES
+def test_the_tree_has_the_published_configurations_two_small_ones_and_a_template():
+    assert (
+        sorted([*PUBLISHED, 'gl_128x128_demo', 'gl_128x128_photos', 'gl_256x256_folder']) == NAMES
+    )
 
 
 @pytest.mark.parametrize('name', NAMES)
