@@ -4,8 +4,8 @@
 #   data/places365/val_large/Places365_val_00000001.jpg
 # The official lists are read as they are with ann_file='places365_train_standard.txt' and
 # data_prefix=dict(img='data_large'), 'places365_val.txt' and 'val_large'.
-# Crops of 384 are resized to 256. Where an edge has less than 384 pixels it is taken whole: pictures
-# of 256x256 as they are.
+# Crops of 384 are resized to 256. An edge of less than 384 pixels is taken whole: pictures of
+# 256x256 as they are.
 _bbox = dict(
     type='LoadMask',
     mask_mode='bbox',
