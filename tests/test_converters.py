@@ -471,21 +471,33 @@ def own(root: Path, count: int) -> list[str]:
     return names
 
 
-def test_a_folder_is_split_by_the_names_alone(convert):
-    names = own(Path('photos'), 300)
-    convert('folder', 'photos', '--min-size', 20, '--val', 0.2)
-    train, val = lists('data/my_pictures')
-    assert sorted(train + val) == sorted(f'pictures/{name}' for name in names)
-    assert 40 <= len(val) <= 80  # 60 expected, with a standard deviation of 7
+def test_a_folder_is_split_at_random_by_names_share_and_seed_alone(convert):
+    names = [f'pictures/{name}' for name in own(Path('photos'), 60)]
+
+    def split(*options) -> tuple[set, set]:
+        convert('folder', 'photos', '--min-size', 20, *options)
+        train, val = map(set, lists('data/my_pictures'))
+        assert sorted([*train, *val]) == sorted(path for path in names)
+        return train, val
+
+    for share, count in ((0.05, 3), (0.2, 12), (0.5, 30)):
+        assert len(split('--val', share)[1]) == count
+    train, val = split('--val', 0.2)
     assert not any(Path('photos').glob('*.txt'))
-    for i in range(300, 400):
-        put(Path(f'photos/0/nested 1/new{i}.png'), i % 5, 20, 22)
-    convert('folder', 'photos', '--min-size', 20, '--val', 0.2)
-    later_train, later_val = lists('data/my_pictures')
-    assert set(train) < set(later_train)
-    assert set(val) < set(later_val)
-    convert('folder', 'photos', '--min-size', 20, '--val', 0.2, '--seed', 1)
-    assert len(set(later_val) & set(lists('data/my_pictures')[1])) < len(later_val) // 2
+    assert split('--val', 0.2) == (train, val)
+    assert len(split('--val', 0.2, '--seed', 1)[1] & val) < 6
+    # Nor does it depend on where the folder is, or on what is in the pictures.
+    Path('photos').rename('elsewhere')
+    Path('data/my_pictures/pictures').unlink()
+    own(Path('photos'), 60)
+    put(Path('photos') / names[0].removeprefix('pictures/'), 9, 20, 22)
+    assert split('--val', 0.2) == (train, val)
+    # One picture fewer moves one other at most.
+    for gone in (min(val), min(train)):
+        Path('data/my_pictures', gone).unlink()
+        names.remove(gone)
+        before, (train, val) = val, split('--val', 0.2)
+        assert len((before ^ val) - {gone}) <= 1
 
 
 @pytest.mark.parametrize('share', [1e-9, 1 - 1e-9])

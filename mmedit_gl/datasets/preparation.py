@@ -3,6 +3,7 @@
 import argparse
 import os
 import posixpath
+import re
 import shutil
 import stat
 from collections import Counter
@@ -19,6 +20,8 @@ from mmedit_gl.datasets.image_dataset import read_image, read_list
 from mmedit_gl.errors import ImageError, UserError
 
 PICTURES, CHECKED, LEFT_OUT = 'pictures', 'checked.tsv', 'left_out.txt'
+# Of a file, its size in bytes and time of change in ns, height x width of a picture, and its name.
+CHECKED_LINE = re.compile(r'([0-9]+ [0-9]+)\t([0-9]+x[0-9]+|list)\t(.+)\n')
 MAX_KEY_BYTES = 511
 
 
@@ -199,9 +202,10 @@ def _read_checked(path: Path) -> tuple[dict[str, str], set[tuple[str, str]]]:
     if path.exists():
         with path.open(encoding='utf-8', errors='replace', newline='\n') as file:
             for line in file:
-                stamp, result, name = [*line.removesuffix('\n').split('\t', 2), '', ''][:3]
-                if not line.endswith('\n') or not result:
+                found = CHECKED_LINE.fullmatch(line)
+                if not found:
                     continue  # of a run that was killed
+                stamp, result, name = found.groups()
                 if result == 'list':
                     written.add((name, stamp))
                 else:

@@ -19,15 +19,16 @@ def parse_args() -> argparse.Namespace:
         metavar='SHARE',
         help='the share of the pictures that is kept for validation (default: 0.05)',
     )
-    parser.add_argument('--seed', type=int, default=0, help='another one, another split')
+    parser.add_argument(
+        '--seed', type=int, default=0, metavar='N', help='another one, another split'
+    )
     add_options(parser, out='data/my_pictures')
     return parser.parse_args()
 
 
-def lot(name: str, seed: int) -> float:
-    """A number in [0, 1) of a picture's name alone: other pictures do not move it."""
-    digest = hashlib.sha256(f'{seed} {name}'.encode(errors='replace')).digest()
-    return int.from_bytes(digest[:8], 'big') / 2**64
+def lot(name: str, seed: int) -> bytes:
+    """A random place in the order of pictures, of a name alone: other pictures do not move it."""
+    return hashlib.sha256(f'{seed} {name}'.encode(errors='replace')).digest()
 
 
 def main() -> None:
@@ -38,10 +39,8 @@ def main() -> None:
     if len(paths) < 2:
         raise UserError(f'one picture in {args.pictures}: a split needs two at least')
     names = [path.relative_to(args.pictures).as_posix() for path in paths]
-    lots = {name: lot(name, args.seed) for name in names}
-    # A small folder may have no picture below the share, or all of them: one goes to each list.
-    first, *_, last = sorted(names, key=lots.get)
-    val = {name for name in names if lots[name] < args.val or name == first} - {last}
+    count = min(max(1, round(args.val * len(names))), len(names) - 1)
+    val = set(sorted(names, key=lambda name: lot(name, args.seed))[:count])
     prefix = link(args.pictures, args.out)
     lists = {
         'train_list.txt': [prefix + name for name in names if name not in val],

@@ -1,7 +1,8 @@
 # A folder of one's own pictures as tools/dataset_converters/folder.py lists it:
 #   data/my_pictures/train_list.txt, val_list.txt    pictures/holiday/1.jpg
 #   data/my_pictures/pictures                        a link to the folder
-# Pictures are shrunk, for photographs of many megapixels show little in 256x256 of their pixels.
+# Pictures are shrunk, for photographs of many megapixels show little in 256x256 of their pixels;
+# where decoding them keeps a GPU waiting, give more workers.
 _bbox = dict(
     type='LoadMask',
     mask_mode='bbox',
@@ -9,7 +10,7 @@ _bbox = dict(
 )
 train_dataloader = dict(
     batch_size=12,
-    num_workers=4,
+    num_workers=2,
     persistent_workers=True,
     drop_last=True,
     collate_fn=dict(type='default_collate'),
@@ -30,7 +31,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     batch_size=8,
-    num_workers=4,
+    num_workers=2,
     persistent_workers=True,
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='EvaluationSampler'),
