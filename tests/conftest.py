@@ -133,21 +133,19 @@ def shrink(cfg: Config, data_root: Path) -> Config:
 
 @pytest.fixture(scope='session')
 def data_root(tmp_path_factory) -> Path:
-    """Pictures in the layouts of Places365 and CelebA-HQ at once, with their list files."""
+    """Pictures in the layout of Places365, with its official lists and those of the converter."""
     root = tmp_path_factory.mktemp('data')
     trains = [f'a/airfield/{i:08d}.jpg' for i in range(6)]
     vals = [f'Places365_val_{i:08d}.jpg' for i in range(4)]
-    faces = [f'{i:05d}.png' for i in range(6)]
-    layout = dict(data_large=trains, val_large=vals, images=faces)
-    for folder, names in layout.items():
+    for folder, names in dict(data_large=trains, val_large=vals).items():
         for i, name in enumerate(names):
             path = root / folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(path), random_image(i, 80, 90))
     (root / 'places365_train_standard.txt').write_text(''.join(f'/{n} 0\n' for n in trains))
     (root / 'places365_val.txt').write_text(''.join(f'{n} 165\n' for n in vals))
-    (root / 'train_list.txt').write_text('\n'.join(faces[:4]) + '\n')
-    (root / 'val_list.txt').write_text('\n'.join(faces[4:]) + '\n')
+    (root / 'train_list.txt').write_text(''.join(f'data_large/{n}\n' for n in trains))
+    (root / 'val_list.txt').write_text(''.join(f'val_large/{n}\n' for n in vals))
     return root
 
 

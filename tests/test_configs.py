@@ -44,8 +44,8 @@ def step_of(loader: Config, name: str) -> Config:
     return step
 
 
-def test_the_tree_has_the_published_configurations_the_papers_and_two_small_ones():
-    assert sorted([*PUBLISHED, *PAPER, *SMALL]) == NAMES
+def test_the_tree_has_the_published_configurations_the_papers_two_small_ones_and_a_template():
+    assert sorted([*PUBLISHED, *PAPER, *SMALL, 'gl_256x256_folder']) == NAMES
 
 
 @pytest.mark.parametrize('name', NAMES)

@@ -73,7 +73,7 @@ def write_config(folder: Path, data_root: Path, phase: int = 4) -> Path:
     """Three phases of so many iterations, two validations, all that a run has to remember."""
     cfg = load_config(ROOT / 'configs/inpainting/global_local/gl_256x256_8x12_places.py')
     cfg = shrink(cfg, data_root)
-    (folder / 'val.txt').write_text((data_root / 'places365_val.txt').read_text() * 10)
+    (folder / 'val.txt').write_text((data_root / 'val_list.txt').read_text() * 10)
     cosine = dict(type='CosineAnnealingLR', by_epoch=False, T_max=3 * phase, eta_min=0)
     cfg.merge_from_dict(
         {

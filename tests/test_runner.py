@@ -225,7 +225,7 @@ def pictures_with_bad_ones(folder: Path, good: int, bad: int) -> Path:
         cv2.imwrite(str(folder / 'data_large' / name), random_image(i, 80, 90))
     for name in names[good:]:
         (folder / 'data_large' / name).write_bytes(b'no picture')
-    (folder / 'places365_train_standard.txt').write_text(''.join(f'/{n} 0\n' for n in names))
+    (folder / 'train_list.txt').write_text(''.join(f'data_large/{n}\n' for n in names))
     return folder
 
 

@@ -77,6 +77,17 @@ def test_a_picture_too_small_for_the_crop_is_refused(crop):
         crop((13, 9))(sample(random_image(0, 12, 14)))
 
 
+@pytest.mark.parametrize('crop', [RandomCrop, CenterCrop])
+def test_a_crop_that_allows_smaller_pictures_takes_their_short_edges_whole(crop):
+    img = random_image(0, 12, 14)
+    assert np.array_equal(crop((16, 16), allow_smaller=True)(sample(img))['gt_img'], img)
+    crops = [crop((16, 9), allow_smaller=True)(sample(img, seed=i))['gt_img'] for i in range(9)]
+    for cropped in crops:
+        assert any(np.array_equal(cropped, img[:, left : left + 9]) for left in range(6))
+    large = [crop((10, 11), allow_smaller=allow)(sample(img))['gt_img'] for allow in (0, 1)]
+    assert np.array_equal(*large)
+
+
 def test_resize_to_a_size_and_by_the_shorter_edge():
     img = random_image(0, 60, 90)
     assert Resize((40, 20))(sample(img))['gt_img'].shape == (20, 40, 3)

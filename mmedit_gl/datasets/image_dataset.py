@@ -29,7 +29,10 @@ def read_image(
         content = read_entry(path, backend_args) if backend_args else mmengine.fileio.get(path)
     except OSError as error:
         raise ImageError(f'cannot read {path}: {error.strerror}') from None
-    img = cv2.imdecode(np.frombuffer(content, np.uint8), flag) if content else None
+    try:
+        img = cv2.imdecode(np.frombuffer(content, np.uint8), flag) if content else None
+    except cv2.error:
+        img = None  # it claims more pixels than OpenCV decodes
     if img is None:
         raise ImageError(f'cannot read {path}: not an image, or a truncated one')
     return img

@@ -37,12 +37,15 @@ class LoadImageFromFile(BaseTransform):
 
 
 class _Crop(BaseTransform):
-    def __init__(self, crop_size: tuple[int, int]):
-        self.crop_size = tuple(crop_size)
+    def __init__(self, crop_size: tuple[int, int], allow_smaller: bool = False):
+        self.crop_size, self.allow_smaller = tuple(crop_size), allow_smaller
 
     def transform(self, results: dict) -> dict:
         img = results['gt_img']
-        room = [size - side for size, side in zip(img.shape, self.crop_size)]
+        height, width = self.crop_size
+        if self.allow_smaller:
+            height, width = min(height, img.shape[0]), min(width, img.shape[1])
+        room = [img.shape[0] - height, img.shape[1] - width]
         if min(room) < 0:
             raise ImageError(
                 f'{results["img_path"]} has {img.shape[0]}x{img.shape[1]} pixels, too few for a '
@@ -50,14 +53,16 @@ class _Crop(BaseTransform):
                 'or crop less'
             )
         top, left = self.corner(results, room)
-        height, width = self.crop_size
         results['gt_img'] = img[top : top + height, left : left + width]
         return results
 
 
 @TRANSFORMS.register_module()
 class RandomCrop(_Crop):
-    """A crop of `crop_size`, (height, width) in pixels, anywhere in the picture."""
+    """A crop of `crop_size`, (height, width) in pixels, anywhere in the picture.
+
+    With `allow_smaller` an edge that is shorter is taken whole, as in the published pipeline.
+    """
 
     def corner(self, results: dict, room: list[int]) -> list[int]:
         return [int(results['rng'].integers(r + 1)) for r in room]
@@ -65,7 +70,10 @@ class RandomCrop(_Crop):
 
 @TRANSFORMS.register_module()
 class CenterCrop(_Crop):
-    """The crop of `crop_size`, (height, width) in pixels, in the middle."""
+    """The crop of `crop_size`, (height, width) in pixels, in the middle.
+
+    `allow_smaller` is that of `RandomCrop`.
+    """
 
     def corner(self, results: dict, room: list[int]) -> list[int]:
         return [r // 2 for r in room]

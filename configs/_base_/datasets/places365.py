@@ -1,8 +1,11 @@
-# Places365-Standard with the official lists; `data_root` may be a link:
-#   data/places365/places365_train_standard.txt   /a/airfield/00000001.jpg 0
+# Places365 as tools/dataset_converters/places365.py lists it; `data_root` may be a link:
+#   data/places365/train_list.txt, val_list.txt      data_large/a/airfield/00000001.jpg
 #   data/places365/data_large/a/airfield/00000001.jpg
-#   data/places365/places365_val.txt              Places365_val_00000001.jpg 165
 #   data/places365/val_large/Places365_val_00000001.jpg
+# The official lists are read as they are with ann_file='places365_train_standard.txt' and
+# data_prefix=dict(img='data_large'), 'places365_val.txt' and 'val_large'.
+# Crops of 384 are resized to 256. An edge of less than 384 pixels is taken whole: pictures of
+# 256x256 as they are.
 _bbox = dict(
     type='LoadMask',
     mask_mode='bbox',
@@ -18,11 +21,10 @@ train_dataloader = dict(
     dataset=dict(
         type='ImageDataset',
         data_root='data/places365',
-        ann_file='places365_train_standard.txt',
-        data_prefix=dict(img='data_large'),
+        ann_file='train_list.txt',
         pipeline=[
             dict(type='LoadImageFromFile'),
-            dict(type='RandomCrop', crop_size=(384, 384)),
+            dict(type='RandomCrop', crop_size=(384, 384), allow_smaller=True),
             dict(type='Resize', scale=(256, 256)),
             dict(type='Flip', flip_ratio=0.5, direction='horizontal'),
             _bbox,
@@ -39,12 +41,11 @@ val_dataloader = dict(
     dataset=dict(
         type='ImageDataset',
         data_root='data/places365',
-        ann_file='places365_val.txt',
-        data_prefix=dict(img='val_large'),
+        ann_file='val_list.txt',
         test_mode=True,
         pipeline=[
             dict(type='LoadImageFromFile'),
-            dict(type='RandomCrop', crop_size=(384, 384)),
+            dict(type='RandomCrop', crop_size=(384, 384), allow_smaller=True),
             dict(type='Resize', scale=(256, 256)),
             _bbox,
             dict(type='PackInputs'),
