@@ -15,6 +15,7 @@ from mmedit_gl.engine import (
     CompletionsHook,
     Runner,
     TestProgressHook,
+    leave_processes,
     load_config,
     local_file,
     sha256,
@@ -160,7 +161,9 @@ def main() -> None:
             for hook in runner.hooks:
                 if isinstance(hook, CompletionsHook):
                     hook.max_images = 0  # the strips are those of the first draw
-    if not is_main_process():
+    is_main = is_main_process()
+    leave_processes()
+    if not is_main:
         return
     found = evaluation(about(args, runner.seed), draws)
     print(metrics_table(found['summary'], len(found['images'])))

@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine import DictAction
 from mmengine.dist import is_main_process
 
-from mmedit_gl.engine import Runner, checkpoints, load_config
+from mmedit_gl.engine import Runner, checkpoints, leave_processes, load_config
 from mmedit_gl.errors import UserError, one_sentence_errors
 from mmedit_gl.evaluation import metrics_table, summarize
 
@@ -65,7 +65,9 @@ def main() -> None:
 
     runner = Runner.from_cfg(cfg)
     runner.train()
-    if not is_main_process():
+    is_main = is_main_process()
+    leave_processes()
+    if not is_main:
         return
     metrics = work_dir / 'metrics.json'
     if metrics.is_file():

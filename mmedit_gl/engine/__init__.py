@@ -14,6 +14,7 @@ from .hooks import (
     TestProgressHook,
     TrainSamplesHook,
 )
+from .mmengine_fixes import leave_processes
 from .optimizers import AmpOptimWrapper, MultiOptimWrapperConstructor
 from .runner import Runner, TrainLoop, checkpoints
 
@@ -34,6 +35,7 @@ __all__ = [
     'TrainSamplesHook',
     'best_weights',
     'checkpoints',
+    'leave_processes',
     'load_config',
     'load_weights',
     'local_file',

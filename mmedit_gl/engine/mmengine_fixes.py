@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 import numpy as np
 import torch
 import torch.distributed
-from mmengine.dist import is_distributed
+from mmengine.dist import barrier, is_distributed
 from mmengine.logging import HistoryBuffer
 from torch.serialization import safe_globals
 
@@ -59,6 +59,17 @@ def init_gloo(launcher: str) -> None:
         env.setdefault('MASTER_PORT', '29500')
         env.update(RANK=env['SLURM_PROCID'], WORLD_SIZE=env['SLURM_NTASKS'])
     torch.distributed.init_process_group('gloo')
+
+
+def leave_processes() -> None:
+    """Ends the process group of a distributed run, once all processes are here.
+
+    mmengine leaves it to the interpreter's end, of which NCCL warns, and there one process may be
+    gone while another still listens to it. Goes with `test_two_processes_train_on_cpu`.
+    """
+    if is_distributed():
+        barrier()
+        torch.distributed.destroy_process_group()
 
 
 def is_worth_reading(record: logging.LogRecord) -> bool:
