@@ -477,7 +477,7 @@ def test_a_folder_is_split_at_random_by_names_share_and_seed_alone(convert):
     def split(*options) -> tuple[set, set]:
         convert('folder', 'photos', '--min-size', 20, *options)
         train, val = map(set, lists('data/my_pictures'))
-        assert sorted([*train, *val]) == sorted(path for path in names)
+        assert sorted([*train, *val]) == sorted(names)
         return train, val
 
     for share, count in ((0.05, 3), (0.2, 12), (0.5, 30)):
