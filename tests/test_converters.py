@@ -142,9 +142,14 @@ def test_what_is_missing_of_places_is_named_with_its_archive(missing, message, r
     assert not Path('data').exists()
 
 
-def png_header(height: int, width: int) -> bytes:
-    chunk = b'IHDR' + struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
-    return b'\x89PNG\r\n\x1a\n\0\0\0\r' + chunk + struct.pack('>I', zlib.crc32(chunk))
+def png(height: int, width: int) -> bytes:
+    """A file that claims so many pixels and has few."""
+    header = struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
+    chunks = [(b'IHDR', header), (b'IDAT', zlib.compress(bytes(1000))), (b'IEND', b'')]
+    return b'\x89PNG\r\n\x1a\n' + b''.join(
+        struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data))
+        for name, data in chunks
+    )
 
 
 def test_what_cannot_be_used_is_left_out_and_named_with_the_reason(convert):
@@ -152,7 +157,7 @@ def test_what_cannot_be_used_is_left_out_and_named_with_the_reason(convert):
     folder, pool = root / 'data_large/a/airfield', root / 'data_large/s/swimming_pool/indoor'
     whole = (folder / '00000001.jpg').read_bytes()
     (folder / '00000001.jpg').write_bytes(whole[:-20])
-    (folder / '00000002.jpg').write_bytes(png_header(10**5, 10**5))
+    (folder / '00000002.jpg').write_bytes(png(10**5, 10**5))
     (folder / '00000003.jpg').unlink()
     put(pool / '00000001.jpg', height=200, width=79)
     (root / 'val_large/Places365_val_00000002.jpg').write_bytes(b'')
@@ -224,6 +229,10 @@ def test_a_killed_run_goes_on_where_it_was(convert):
     checked.write_text(''.join(lines[:4]) + lines[4][:-9])
     for name in (line.split('\t')[2].strip() for line in lines[:4]):
         spoil(root / name)
+    convert('places365', root, *SMALL)
+    assert lists() == expected
+    for path in root.rglob('*.jpg'):
+        spoil(path)
     convert('places365', root, *SMALL)
     assert lists() == expected
 
@@ -477,7 +486,7 @@ def test_a_folder_is_split_at_random_by_names_share_and_seed_alone(convert):
     def split(*options) -> tuple[set, set]:
         convert('folder', 'photos', '--min-size', 20, *options)
         train, val = map(set, lists('data/my_pictures'))
-        assert sorted([*train, *val]) == sorted(path for path in names)
+        assert sorted([*train, *val]) == sorted(names)
         return train, val
 
     for share, count in ((0.05, 3), (0.2, 12), (0.5, 30)):

@@ -173,10 +173,10 @@ def main() -> None:
     parts = split(numbers, *(find_file(name, *folders) for name in (PARTITION, MAPPING)))
     prefix = link(source, args.out)
     lists = {}
-    for part, name in enumerate(LISTS):
+    for part, list_name in enumerate(LISTS):
         listed = [paths[i].relative_to(source).as_posix() for i in numbers if parts[i] == part]
-        if listed or name != 'test_list.txt':
-            lists[name] = [prefix + name for name in listed]
+        if listed or list_name != 'test_list.txt':
+            lists[list_name] = [prefix + name for name in listed]
     prepare(lists, args)
 
 
