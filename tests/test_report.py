@@ -31,6 +31,9 @@ BASELINES = {
 }
 
 
+ONE_IMAGE = '"images": [{"index": 0, "draw": 0, "crc32": 1}]'
+
+
 def refuse_constant(name):
     raise ValueError(f'{name} is no JSON')
 
@@ -137,6 +140,10 @@ def test_comparison_leaves_out_pairs_with_a_picture_identical_to_its_original():
     one = found(dict(model=[[20.0, math.inf, 25.0]], telea=[[21.0, 22.0, 27.0]]))
     lines = comparison_table({'a.json': one}).splitlines()
     assert lines[3].split() == ['difference', '+1.500', '±', '0.500']
+    one = found(dict(model=[[20.0]], telea=[[math.inf]]))
+    lines = comparison_table({'a.json': one}).splitlines()
+    assert lines[2].split() == ['a.json:', 'telea', '-']
+    assert lines[3].split() == ['difference', '-']
 
 
 def test_evaluations_of_other_holes_are_not_compared():
@@ -204,10 +211,9 @@ def test_metrics_that_cannot_be_written_leave_the_folder_as_it_was(tmp_path):
         ('[1, 2]', 'is not what tools/test.py --out writes'),
         ('{"l1": 3, "num_images": 2}', 'is not what tools/test.py --out writes'),
         ('{"images": [{}], "methods": {"m": {"l1": [1]}}}', 'is not what'),
-        (
-            '{"images": [{"index": 0, "draw": 0, "crc32": 1}], "methods": {"m": {"l1": [1, 2]}}}',
-            'is not what',
-        ),
+        (f'{{{ONE_IMAGE}, "methods": {{"m": {{"l1": [1, 2]}}}}}}', 'is not what'),
+        (f'{{{ONE_IMAGE}, "methods": {{"m": {{"l1": ["1"]}}}}}}', 'is not what'),
+        (f'{{{ONE_IMAGE}, "methods": {{"m": [1]}}}}', 'is not what'),
     ],
 )
 def test_what_is_no_evaluation_is_refused(tmp_path, text, message):

@@ -20,7 +20,7 @@ from mmedit_gl.engine import (
     local_file,
     sha256,
 )
-from mmedit_gl.errors import one_sentence_errors
+from mmedit_gl.errors import UserError, one_sentence_errors
 from mmedit_gl.evaluation import (
     BASELINES,
     comparison_table,
@@ -109,6 +109,11 @@ def configure(args: argparse.Namespace) -> Config:
     # What is fastest to compute with is timed, and may be another at each run.
     cfg.env_cfg.cudnn_benchmark = False
     torch.backends.cudnn.deterministic = True
+    evaluator = cfg.get('test_evaluator')
+    if not isinstance(evaluator, dict) or evaluator.get('type') != 'InpaintingMetrics':
+        raise UserError(
+            f"test_evaluator: expected dict(type='InpaintingMetrics', ...), got {evaluator}"
+        )
     if args.baseline:
         cfg.test_evaluator.baselines = args.baseline
     cfg.test_evaluator.learned = [name for name in ('lpips', 'fid') if getattr(args, name)]

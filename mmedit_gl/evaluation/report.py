@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from itertools import chain
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -42,10 +43,8 @@ def summarize(draws: list[dict[str, float]]) -> dict[str, dict]:
         method, _, name = key.rpartition('/')
         if name in METRICS:
             values = [draw[key] for draw in draws if math.isfinite(draw[key])]
-            mean, error = (fmean(values) if values else None), None
-            if len(values) > 1:
-                error = stdev(values) / math.sqrt(len(values))
-            summary.setdefault(method or 'model', {})[name] = dict(mean=mean, standard_error=error)
+            measured = dict(mean=_mean(values), standard_error=_standard_error(values))
+            summary.setdefault(method or 'model', {})[name] = measured
     for method, metrics in summary.items():
         key = 'num_identical' if method == 'model' else f'{method}/num_identical'
         metrics['num_identical'] = sum(draw.get(key, 0) for draw in draws)
@@ -104,8 +103,7 @@ def comparison_table(evaluations: dict[str, dict]) -> str:
     names = [name for name in METRICS if all(name in metrics for metrics in scores.values())]
     rows = [['', *(METRICS[name] for name in names)]]
     for label, metrics in scores.items():
-        means = [fmean(v for v in metrics[name] if v is not None) for name in names]
-        rows.append([label, *(_cell(mean) for mean in means)])
+        rows.append([label, *(_cell(_mean(metrics[name])) for name in names)])
         if metrics is not reference:
             differences = (_paired(images, reference[n], metrics[n]) for n in names)
             rows.append(['  difference', *(_cell(*d, sign='+') for d in differences)])
@@ -124,15 +122,27 @@ def _check_same_holes(name: str, images: list[dict], other: str, others: list[di
         )
 
 
-def _paired(images: list[dict], values: list, others: list) -> tuple[float, float | None]:
+def _standard_error(values: list[float]) -> float | None:
+    return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+def _paired(images: list[dict], values: list, others: list) -> tuple[float | None, float | None]:
     """Mean difference and its standard error over pictures."""
     differences = {}
     for image, value, other in zip(images, values, others):
         if value is not None and other is not None:
             differences.setdefault(image['index'], []).append(other - value)
     means = [fmean(of_picture) for of_picture in differences.values()]
-    error = stdev(means) / math.sqrt(len(means)) if len(means) > 1 else None
-    return fmean(means), error
+    return _mean(means), _standard_error(means)
+
+
+def _is_score(value: object) -> bool:
+    return value is None or isinstance(value, (int, float))
 
 
 def _cell(mean: float | None, standard_error: float | None = None, sign: str = '') -> str:
@@ -188,9 +198,9 @@ def read_evaluation(path: str | Path) -> dict:
             raise KeyError
         if not all({'index', 'draw', 'crc32'} <= image.keys() for image in found['images']):
             raise KeyError
-        lengths = {len(v) for metrics in found['methods'].values() for v in metrics.values()}
-        if lengths != {len(found['images'])}:
-            raise ValueError
+        for values in chain(*(metrics.values() for metrics in found['methods'].values())):
+            if len(values) != len(found['images']) or not all(map(_is_score, values)):
+                raise ValueError
     except OSError as error:
         raise UserError(f'cannot read {path}: {error.strerror}') from None
     except (ValueError, KeyError, TypeError, AttributeError):
