@@ -2,23 +2,18 @@
 #   data/my_pictures/train_list.txt, val_list.txt    pictures/holiday/1.jpg
 #   data/my_pictures/pictures                        a link to the folder
 # Pictures are shrunk, for photographs of many megapixels show little in 256x256 of their pixels;
-# where decoding them keeps a GPU waiting, give more workers.
+# where decoding them keeps a GPU waiting, give more workers. Loaders are those of Places365.
+_base_ = './places365.py'
+
 _bbox = dict(
     type='LoadMask',
     mask_mode='bbox',
     mask_config=dict(max_bbox_shape=(128, 128), max_bbox_delta=32, min_margin=20),
 )
 train_dataloader = dict(
-    batch_size=12,
     num_workers=2,
-    persistent_workers=True,
-    drop_last=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DrawSampler'),
     dataset=dict(
-        type='ImageDataset',
         data_root='data/my_pictures',
-        ann_file='train_list.txt',
         pipeline=[
             dict(type='LoadImageFromFile'),
             dict(type='RandomResize', scale=(256, 384), interpolation='area'),
@@ -30,16 +25,9 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
-    batch_size=8,
     num_workers=2,
-    persistent_workers=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='EvaluationSampler'),
     dataset=dict(
-        type='ImageDataset',
         data_root='data/my_pictures',
-        ann_file='val_list.txt',
-        test_mode=True,
         pipeline=[
             dict(type='LoadImageFromFile'),
             dict(type='Resize', scale=320, interpolation='area'),
@@ -51,5 +39,5 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 # Two simple fills are scored on the same holes.
-val_evaluator = dict(type='InpaintingMetrics', baselines=['mean', 'telea'])
+val_evaluator = dict(baselines=['mean', 'telea'])
 test_evaluator = val_evaluator
