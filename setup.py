@@ -8,7 +8,7 @@ version = re.search(r"__version__ = '(.+)'", (root / 'mmedit_gl/__init__.py').re
 metrics = ['torchmetrics', 'torch-fidelity']
 onnx = ['onnx', 'onnxruntime', 'onnxscript']
 patchmatch = ['pypatchmatch>=2.2']
-tests = ['hypothesis', 'lmdb', 'playwright', 'pytest', 'ruff', 'scikit-image']
+tests = ['hypothesis', 'lmdb', 'playwright', 'pytest', 'pytest-xdist', 'ruff', 'scikit-image']
 web = ['gradio>=6,<7']
 
 setup(

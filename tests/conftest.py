@@ -1,6 +1,7 @@
 """What several test modules share: golden values, seeded weights, small configurations, data."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,9 @@ from mmedit_gl.registry import MODELS
 ROOT = Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / 'configs/inpainting/global_local').glob('*.py'))
 DATA = Path(__file__).parent / 'data'
+# Two processes run the tests; with a thread each, and in what they start, none waits for another.
+os.environ['OMP_NUM_THREADS'] = '1'
+torch.set_num_threads(1)
 
 
 def released_keys() -> dict[str, list]:

@@ -72,34 +72,35 @@ def strided_output(model, batch):
     return model.eval()(**model.data_preprocessor(batch))[:, :, 3::7, 5::7].numpy()
 
 
+@pytest.fixture
+def float64():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures('float64')
 def test_first_training_steps_are_golden(published_cfg, golden):
     cfg = copy.deepcopy(published_cfg.model)
     cfg.train_cfg.update(iter_tc=2, iter_td=4)
     model = MODELS.build(cfg)
+    model.load_state_dict(seeded_state_dict())
     batch = make_batch(golden['image'], golden['bbox'])
     expected = json.loads(str(golden['trajectory']))
 
-    runs = []
-    for factor in (1, 1 + 1e-7):
-        model.load_state_dict(seeded_state_dict())
-        with torch.no_grad():
-            model.generator.encoder.enc1.conv.weight *= factor
-        losses = trajectory(model, batch, optimizers(model))
-        runs.append((losses, strided_output(model, batch)))
-    (losses, output), (_, perturbed) = runs
-
+    # In float64, so that it is the reference's rounding alone that the tolerances are for.
+    losses = trajectory(model, batch, optimizers(model))
     assert [step.keys() for step in losses] == [step.keys() for step in expected]
     for i, name in [(0, 'loss_l1_hole'), (1, 'loss_l1_hole'), (2, 'real_loss')]:
         assert losses[i][name] == pytest.approx(expected[i][name], rel=1e-4), (i, name)
-    # What follows magnifies rounding, through batch norm over two pictures and Adam's first steps:
-    # one thread instead of two moves the third step's fake_loss by 2 %.
-    assert losses[2]['fake_loss'] == pytest.approx(expected[2]['fake_loss'], rel=0.1)
-    assert losses[4]['loss_g_fake'] == pytest.approx(expected[4]['loss_g_fake'], rel=0.1)
-    for i, name in [(4, 'loss_l1_hole'), (5, 'loss_l1_hole')]:
-        assert losses[i][name] == pytest.approx(expected[i][name], rel=0.02), (i, name)
-    # Nearer to the reference than to the same run from weights that differ in the 7th digit.
-    to_reference = relative_error(output, golden['gen_out_after_strided'])
-    assert to_reference < relative_error(perturbed, output)
+    # What follows magnifies it, through batch norm over two pictures and Adam's first steps: in
+    # float32 the third step's fake_loss is 1.40, or 0.85 from weights that differ in the 7th digit.
+    assert losses[2]['fake_loss'] == pytest.approx(expected[2]['fake_loss'], rel=0.5)
+    for i in (4, 5):
+        for name in ('loss_l1_hole', 'loss_g_fake'):
+            assert losses[i][name] == pytest.approx(expected[i][name], rel=0.02), (i, name)
+    # 1.62 before the first step, and 0.51 in float32.
+    assert relative_error(strided_output(model, batch), golden['gen_out_after_strided']) < 0.55
 
 
 PAPER = dict(
@@ -110,60 +111,57 @@ PAPER = dict(
 )
 
 
+@pytest.mark.usefixtures('float64')
 @pytest.mark.parametrize('paper', [False, True], ids=['published', 'paper'])
 def test_all_phases_follow_a_textbook_loop(paper):
-    torch.set_default_dtype(torch.float64)
-    try:
-        model = build_small(**(PAPER if paper else {}))
-        generator, disc = copy.deepcopy(model.generator).train(), copy.deepcopy(model.disc).train()
-        batch, colour, hole_loss, weight = small_batch(), torch.zeros(3, 1, 1), F.l1_loss, 0.001
-        tops_lefts = real_tops_lefts = [(1, 3), (16, 16), (0, 16)]
-        optimizer, lr = torch.optim.Adam, 4e-4
-        if paper:
-            batch['real_bbox'] = torch.tensor([[20, 0, 4, 5], [3, 3, 16, 16], [0, 20, 9, 8]])
-            real_tops_lefts = [(14, 0), (3, 3), (0, 16)]
-            colour = (torch.tensor([30, 140.25, 220]).view(3, 1, 1) - 127.5) / 127.5
-            hole_loss, weight = F.mse_loss, 0.0004
-            optimizer, lr = torch.optim.Adadelta, 1.0
-        losses = trajectory(model, batch, optimizers(model, optimizer=optimizer, lr=lr))
-        gt_img = (batch['gt_img'].permute(0, 3, 1, 2).double() - 127.5) / 127.5
-        mask = batch['mask'].double()
+    model = build_small(**(PAPER if paper else {}))
+    generator, disc = copy.deepcopy(model.generator).train(), copy.deepcopy(model.disc).train()
+    batch, colour, hole_loss, weight = small_batch(), torch.zeros(3, 1, 1), F.l1_loss, 0.001
+    tops_lefts = real_tops_lefts = [(1, 3), (16, 16), (0, 16)]
+    optimizer, lr = torch.optim.Adam, 4e-4
+    if paper:
+        batch['real_bbox'] = torch.tensor([[20, 0, 4, 5], [3, 3, 16, 16], [0, 20, 9, 8]])
+        real_tops_lefts = [(14, 0), (3, 3), (0, 16)]
+        colour = (torch.tensor([30, 140.25, 220]).view(3, 1, 1) - 127.5) / 127.5
+        hole_loss, weight = F.mse_loss, 0.0004
+        optimizer, lr = torch.optim.Adadelta, 1.0
+    losses = trajectory(model, batch, optimizers(model, optimizer=optimizer, lr=lr))
+    gt_img = (batch['gt_img'].permute(0, 3, 1, 2).double() - 127.5) / 127.5
+    mask = batch['mask'].double()
 
-        def judge(img, tops_lefts):
-            local = [img[i, :, t : t + 16, s : s + 16] for i, (t, s) in enumerate(tops_lefts)]
-            return disc(img, torch.stack(local))
+    def judge(img, tops_lefts):
+        local = [img[i, :, t : t + 16, s : s + 16] for i, (t, s) in enumerate(tops_lefts)]
+        return disc(img, torch.stack(local))
 
-        g_optimizer = optimizer(generator.parameters(), lr=lr)
-        d_optimizer = optimizer(disc.parameters(), lr=lr)
-        for iteration in range(6):
-            expected = {}
-            fake_res = generator(gt_img * (1 - mask) + colour * mask, mask)
-            fake_img = torch.where(mask == 1, fake_res, gt_img)
-            if iteration >= 2:
-                d_optimizer.zero_grad()
-                expected['fake_loss'] = F.softplus(judge(fake_img.detach(), tops_lefts)).mean()
-                expected['fake_loss'].backward()
-                expected['real_loss'] = F.softplus(-judge(gt_img, real_tops_lefts)).mean()
-                expected['real_loss'].backward()
-                d_optimizer.step()
-            if iteration < 2 or iteration >= 4:
-                hole = mask.expand_as(gt_img) == 1
-                loss = expected['loss_l1_hole'] = hole_loss(fake_res[hole], gt_img[hole])
-                if iteration >= 4:
-                    logit = judge(fake_img, tops_lefts)
-                    expected['loss_g_fake'] = weight * F.softplus(-logit).mean()
-                    loss = loss + expected['loss_g_fake']
-                g_optimizer.zero_grad()
-                loss.backward()
-                g_optimizer.step()
-            expected = {name: value.item() for name, value in expected.items()}
-            assert losses[iteration] == pytest.approx(expected, rel=1e-9)
-        for name, value in generator.state_dict().items():
-            torch.testing.assert_close(model.generator.state_dict()[name], value)
-        for name, value in disc.state_dict().items():
-            torch.testing.assert_close(model.disc.state_dict()[name], value)
-    finally:
-        torch.set_default_dtype(torch.float32)
+    g_optimizer = optimizer(generator.parameters(), lr=lr)
+    d_optimizer = optimizer(disc.parameters(), lr=lr)
+    for iteration in range(6):
+        expected = {}
+        fake_res = generator(gt_img * (1 - mask) + colour * mask, mask)
+        fake_img = torch.where(mask == 1, fake_res, gt_img)
+        if iteration >= 2:
+            d_optimizer.zero_grad()
+            expected['fake_loss'] = F.softplus(judge(fake_img.detach(), tops_lefts)).mean()
+            expected['fake_loss'].backward()
+            expected['real_loss'] = F.softplus(-judge(gt_img, real_tops_lefts)).mean()
+            expected['real_loss'].backward()
+            d_optimizer.step()
+        if iteration < 2 or iteration >= 4:
+            hole = mask.expand_as(gt_img) == 1
+            loss = expected['loss_l1_hole'] = hole_loss(fake_res[hole], gt_img[hole])
+            if iteration >= 4:
+                logit = judge(fake_img, tops_lefts)
+                expected['loss_g_fake'] = weight * F.softplus(-logit).mean()
+                loss = loss + expected['loss_g_fake']
+            g_optimizer.zero_grad()
+            loss.backward()
+            g_optimizer.step()
+        expected = {name: value.item() for name, value in expected.items()}
+        assert losses[iteration] == pytest.approx(expected, rel=1e-9)
+    for name, value in generator.state_dict().items():
+        torch.testing.assert_close(model.generator.state_dict()[name], value)
+    for name, value in disc.state_dict().items():
+        torch.testing.assert_close(model.disc.state_dict()[name], value)
 
 
 @pytest.mark.parametrize(
