@@ -58,9 +58,15 @@ addEventListener('click', (event) => {
     }, 50);
 }, true);
 """
-SHOW = """() => setTimeout(() => {
-    document.getElementById('download').scrollIntoView({behavior: 'smooth', block: 'end'});
-}, 300)"""
+# The button comes when the browser has drawn it, on a busy machine late.
+SHOW = """() => {
+    const wait = setInterval(() => {
+        const button = document.getElementById('download');
+        if (!button) return;
+        clearInterval(wait);
+        button.scrollIntoView({behavior: 'smooth', block: 'end'});
+    }, 300);
+}"""
 
 
 class Page:
