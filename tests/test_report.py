@@ -100,7 +100,9 @@ def test_several_draws_give_their_mean_and_its_standard_error():
     )
     assert summary['model']['l1'] == dict(mean=3.0, standard_error=math.sqrt(7 / 3))
     assert summary['model']['psnr'] == pytest.approx(dict(mean=23.0, standard_error=3.0))
-    (row,) = [line for line in metrics_table(summary, 6).splitlines() if 'model' in line]
+    table = metrics_table(summary, 2, draws=3)
+    assert table.splitlines()[-1] == '2 images, 3 draws of each'
+    (row,) = [line for line in table.splitlines() if 'model' in line]
     assert row.split() == ['model', '3.000', '±', '1.528', '23.000', '±', '3.000']
 
 
@@ -133,7 +135,7 @@ def test_comparison_pairs_pictures_and_takes_the_mean_over_their_draws_first():
     assert second.split() == ['b.json:', 'model', '28.000']
     # By picture 2, 2 and 3 more.
     assert difference.split() == ['difference', '+2.333', '±', '0.333']
-    assert last == '6 images'
+    assert last == '3 images, 2 draws of each'
 
 
 def test_comparison_leaves_out_pairs_with_a_picture_identical_to_its_original():

@@ -239,7 +239,7 @@ def test_metrics_do_not_depend_on_the_batch_size_or_workers(trained, config, tmp
 
 
 def test_draws_are_runs_with_as_many_seeds(trained, config, tmp_path, tool):
-    args = (config, trained[0] / 'iter_6.pth', '--work-dir', tmp_path)
+    args = (config, '--work-dir', tmp_path, trained[0] / 'iter_6.pth')  # options between them
     shown = tmp_path / 'shown'
     out = tmp_path / 'm.json'
     status, stdout, _ = tool('test.py', *args, '--draws', '3', '--out', out, '--show-dir', shown)

@@ -85,7 +85,7 @@ def parse_args() -> argparse.Namespace:
         help='values to put over those of CONFIG, e.g. test_dataloader.batch_size=1',
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()  # options may stand between CONFIG and CHECKPOINT
     if not args.compare and not args.config:
         parser.error('expected CONFIG and CHECKPOINT, or --compare')
     if args.compare and args.config:
@@ -171,7 +171,7 @@ def main() -> None:
     if not is_main:
         return
     found = evaluation(about(args, runner.seed), draws)
-    print(metrics_table(found['summary'], len(found['images'])))
+    print(metrics_table(found['summary'], len(metric.pictures), args.draws))
     if args.out:
         save_json(found, args.out)
     if args.report:

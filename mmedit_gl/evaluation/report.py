@@ -71,13 +71,13 @@ def evaluation(about: dict, draws: list[tuple[dict[str, float], list[dict]]]) ->
     return dict(about=about, summary=summary, images=images, methods=methods)
 
 
-def metrics_table(summary: dict[str, dict], num_images: int) -> str:
+def metrics_table(summary: dict[str, dict], num_images: int, draws: int = 1) -> str:
     """A summary with units: a row for each method, and how many pictures it is of."""
     names = [name for name in METRICS if any(name in metrics for metrics in summary.values())]
     rows = [['', *(METRICS[name] for name in names)]]
     for method, metrics in summary.items():
         rows.append([method, *(_cell(**metrics[name]) for name in names)])
-    lines = [*_aligned(rows), f'{num_images} images']
+    lines = [*_aligned(rows), _count(num_images, draws)]
     for method, metrics in summary.items():
         if count := metrics['num_identical']:
             lines.append(f'{method}: {count} identical to the original, left out of PSNR')
@@ -107,7 +107,12 @@ def comparison_table(evaluations: dict[str, dict]) -> str:
         if metrics is not reference:
             differences = (_paired(images, reference[n], metrics[n]) for n in names)
             rows.append(['  difference', *(_cell(*d, sign='+') for d in differences)])
-    return '\n'.join([*_aligned(rows), f'{len(images)} images'])
+    counts = (len({image[key] for image in images}) for key in ('index', 'draw'))
+    return '\n'.join([*_aligned(rows), _count(*counts)])
+
+
+def _count(num_images: int, draws: int) -> str:
+    return f'{num_images} images' + (f', {draws} draws of each' if draws > 1 else '')
 
 
 def _check_same_holes(name: str, images: list[dict], other: str, others: list[dict]) -> None:
