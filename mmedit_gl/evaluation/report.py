@@ -112,7 +112,8 @@ def comparison_table(evaluations: dict[str, dict]) -> str:
 
 
 def _count(num_images: int, draws: int) -> str:
-    return f'{num_images} images' + (f', {draws} draws of each' if draws > 1 else '')
+    images = '1 image' if num_images == 1 else f'{num_images} images'
+    return images + (f', {draws} draws of each' if draws > 1 else '')
 
 
 def _check_same_holes(name: str, images: list[dict], other: str, others: list[dict]) -> None:

@@ -8,7 +8,9 @@ picture, as in the full pass, and nowhere else.
 
 import copy
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from multiprocessing.pool import ThreadPool
 
 import numpy as np
 import torch
@@ -169,23 +171,27 @@ class HoleAware:
         return self.out_act(x[..., : bottom - top, : right - left].to(masked_img.dtype))
 
     def fill(self, masked_img: Tensor, mask: Tensor) -> Tensor:
-        """`fake_res` in the holes of a batch, any values elsewhere; equal holes share their passes.
+        """`fake_res` in the holes of a batch, any values elsewhere.
 
-        `(N, 3, H, W), (N, 1, H, W) -> (N, 3, H, W)`, values in [-1, 1].
+        `(N, 3, H, W), (N, 1, H, W) -> (N, 3, H, W)`, values in [-1, 1]. Each picture has the same
+        bits in any batch and with any number of threads.
         """
-        fake_res, equal = torch.zeros_like(masked_img), {}
         masks = mask[:, 0].to('cpu', torch.uint8).numpy()
-        for i, hole in enumerate(masks):
-            equal.setdefault(hole.tobytes(), []).append(i)
-        for indices in equal.values():
-            for plan in self.plans(masks[indices[0]]):
+
+        @torch.no_grad()
+        def fill_picture(i: int) -> Tensor:
+            fake_res = torch.zeros_like(masked_img[i])
+            for plan in self.plans(masks[i]):
                 top, left, bottom, right = plan.window
-                window = indices, slice(None), slice(top, bottom), slice(left, right)
+                window = slice(i, i + 1), ..., slice(top, bottom), slice(left, right)
                 top, left, bottom, right = plan.box
-                fake_res[indices, :, top:bottom, left:right] = self(
-                    plan, masked_img[window], mask[window]
-                )
-        return fake_res
+                fake_res[:, top:bottom, left:right] = self(plan, masked_img[window], mask[window])[
+                    0
+                ]
+            return fake_res
+
+        run = _side_by_side if mask.device.type == 'cpu' else map
+        return torch.stack(list(run(fill_picture, range(len(masks)))))
 
     def _run(self, part: slice, x: Tensor, rows: list[Step], columns: list[Step]) -> Tensor:
         for layer, row, column in zip(self.layers[part], rows, columns[part]):
@@ -249,6 +255,16 @@ class HoleAware:
         window = (parts[0][1][0], first, parts[-1][1][1], last)
         bands = [(slice(a - window[0], b - window[0]), steps) for steps, (a, b) in parts]
         return Plan(tuple(box), window, bands, rows, columns)
+
+
+def _side_by_side(function: Callable, items: Iterable) -> list:
+    """What a function makes of each item, on one thread of torch: more may add in another order."""
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPool(threads, torch.set_num_threads, (1,)) as pool:
+            return pool.map(function, items)
+    finally:
+        torch.set_num_threads(threads)  # of new threads and of MKL, which the pool's have set
 
 
 def _hull(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
