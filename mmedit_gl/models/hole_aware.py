@@ -184,10 +184,9 @@ class HoleAware:
             for plan in self.plans(masks[i]):
                 top, left, bottom, right = plan.window
                 window = slice(i, i + 1), ..., slice(top, bottom), slice(left, right)
+                filled = self(plan, masked_img[window], mask[window])
                 top, left, bottom, right = plan.box
-                fake_res[:, top:bottom, left:right] = self(plan, masked_img[window], mask[window])[
-                    0
-                ]
+                fake_res[:, top:bottom, left:right] = filled[0]
             return fake_res
 
         run = _side_by_side if mask.device.type == 'cpu' else map
