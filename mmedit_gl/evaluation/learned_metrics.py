@@ -1,5 +1,6 @@
 """Distances in the features of trained networks, by torchmetrics; nothing is downloaded."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -78,13 +79,8 @@ def load_inception() -> nn.Module:
 
 def _local_file(metric: str, url: str) -> Path:
     """Where torch keeps what is at a URL; its hash is checked, and that it holds tensors alone."""
-    try:
-        import torch_fidelity  # noqa: F401
-        import torchmetrics  # noqa: F401
-    except ImportError:
-        raise UserError(
-            f'{metric} is measured by torchmetrics: pip install -e ".[metrics]"'
-        ) from None
+    if not all(map(find_spec, ('torchmetrics', 'torch_fidelity'))):
+        raise UserError(f'{metric} is measured by torchmetrics: pip install -e ".[metrics]"')
     from mmedit_gl.engine import read_checkpoint  # which itself imports this package
 
     path = Path(torch.hub.get_dir()) / 'checkpoints' / Path(url).name
