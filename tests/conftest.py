@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -76,6 +77,14 @@ def random_image(seed: int, height: int, width: int) -> np.ndarray:
 
 def set_iteration(iteration: int) -> None:
     MessageHub.get_current_instance().update_info('iter', iteration)
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Sets the number of threads of torch, for a test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope='session')

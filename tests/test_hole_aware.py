@@ -238,19 +238,18 @@ def test_pictures_of_a_batch_have_each_its_own_holes(narrow):
 
 
 @torch.no_grad()
-def test_pictures_have_the_same_bits_in_any_batch_and_with_any_number_of_threads():
+def test_pictures_have_the_same_bits_in_any_batch_and_with_any_number_of_threads(threads):
     boxes = [(46, 98, 174, 217), (50, 69, 178, 189), (50, 69, 178, 189)]
     mask = torch.from_numpy(np.stack([make_mask((256, 256), box) for box in boxes]))[:, None]
     masked_img = make_picture(mask[0, 0].numpy(), count=3)[0] * (1 - mask)
     aware, mask = HoleAware(make_generator(base_channels=64)), mask.float()
-    threads, results = torch.get_num_threads(), []
+    results = []
     for number in (1, 2, 3):
-        torch.set_num_threads(number)
+        threads(number)
         results.append(aware.fill(masked_img, mask))
         one_by_one = [aware.fill(*one) for one in zip(masked_img.split(1), mask.split(1))]
         results.append(torch.cat(one_by_one))
         assert torch.get_num_threads() == number
-    torch.set_num_threads(threads)
     assert all(torch.equal(result, results[0]) for result in results)
 
 

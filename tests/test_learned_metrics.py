@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -37,6 +39,14 @@ def test_weights_that_are_missing_are_named_with_the_place_where_they_belong(hub
         with pytest.raises(UserError, match=f'^{name.upper()} needs the weights'):
             InpaintingMetrics(learned=[name])
     assert list(hub.iterdir()) == []
+
+
+@pytest.mark.parametrize('package', ['torchmetrics', 'torch_fidelity'])
+def test_packages_that_are_missing_are_said_in_a_sentence(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    for load in (load_lpips, load_inception):
+        with pytest.raises(UserError, match=r'measured by torchmetrics: .*\[metrics\]'):
+            load()
 
 
 def test_weights_that_are_not_what_their_name_says_are_refused(hub):

@@ -136,13 +136,6 @@ def test_metrics_leave_their_inputs_as_they_are(golden):
     assert all(torch.equal(x, y) for x, y in zip(inputs, before))
 
 
-@pytest.fixture
-def threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 def test_scores_have_the_same_bits_in_any_batch_and_with_any_number_of_threads(threads):
     images = [random_image(seed, 150, 170) for seed in range(5)]
     preds, target = pictures(*(noisy(image, 1) for image in images)), pictures(*images)

@@ -102,6 +102,7 @@ def test_several_draws_give_their_mean_and_its_standard_error():
     assert summary['model']['psnr'] == pytest.approx(dict(mean=23.0, standard_error=3.0))
     table = metrics_table(summary, 2, draws=3)
     assert table.splitlines()[-1] == '2 images, 3 draws of each'
+    assert metrics_table(summary, 1).splitlines()[-1] == '1 image'
     (row,) = [line for line in table.splitlines() if 'model' in line]
     assert row.split() == ['model', '3.000', '±', '1.528', '23.000', '±', '3.000']
 
