@@ -3,7 +3,7 @@ import torch
 from conftest import make_batch, relative_error, released_keys
 
 from mmedit_gl.errors import UserError
-from mmedit_gl.models import GLDecoder, GLDilationNeck, GLEncoder
+from mmedit_gl.models import GLDecoder, GLDilationNeck, GLEncoder, GLEncoderDecoder
 
 
 def test_parameters_have_the_names_types_and_shapes_of_the_released_checkpoints(published_model):
@@ -76,3 +76,22 @@ def test_sigmoid_is_stretched_over_the_range_and_adds_no_parameters():
 def test_another_output_is_refused():
     with pytest.raises(UserError, match=r"expected out_act in \['clip', 'sigmoid'\], got 'tanh'"):
         GLDecoder(4, out_act='tanh')
+
+
+@torch.no_grad()
+def test_a_residual_generator_adds_to_the_picture_it_is_given():
+    parts = dict(
+        encoder=dict(type='GLEncoder', base_channels=4),
+        dilation_neck=dict(type='GLDilationNeck', base_channels=4),
+        decoder=dict(type='GLDecoder', base_channels=4),
+    )
+    plain, residual = GLEncoderDecoder(**parts).eval(), GLEncoderDecoder(**parts, residual=True)
+    residual.eval().load_state_dict(plain.state_dict(), strict=True)
+    masked_img, mask = torch.rand(2, 3, 33, 46) * 2 - 1, torch.ones(2, 1, 33, 46)
+    added = plain(masked_img, mask)
+    assert 0 < added.abs().max() < 1
+    expected = (masked_img + added).clamp(-1, 1)
+    torch.testing.assert_close(residual(masked_img, mask), expected, rtol=0, atol=1e-6)
+    parts['decoder']['out_act'] = 'sigmoid'
+    with pytest.raises(UserError, match=r"residual=True .* goes with out_act='clip'"):
+        GLEncoderDecoder(**parts, residual=True)

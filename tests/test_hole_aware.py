@@ -17,12 +17,14 @@ SETTINGS = dict(derandomize=True, deadline=None)
 BANDS = [2**21, 2**13, 1]  # one band in any picture here, one or several, one for each row
 
 
-def make_generator(base_channels: int = 4, out_act: str = 'clip', **options) -> GLEncoderDecoder:
+def make_generator(
+    base_channels: int = 4, out_act: str = 'clip', residual: bool = False, **options
+) -> GLEncoderDecoder:
     parts = dict(encoder='GLEncoder', dilation_neck='GLDilationNeck', decoder='GLDecoder')
     options = dict(options, base_channels=base_channels)
     cfgs = {part: dict(type=kind, **options) for part, kind in parts.items()}
     cfgs['decoder']['out_act'] = out_act
-    generator = GLEncoderDecoder(**cfgs)
+    generator = GLEncoderDecoder(**cfgs, residual=residual)
     state = generator.state_dict()
     generator.load_state_dict({name: seeded_weight(name, v.shape) for name, v in state.items()})
     return generator.eval()
@@ -187,6 +189,8 @@ def test_the_published_network_gives_the_numbers_of_its_full_pass(published_mode
         dict(act_cfg=None),
         dict(norm_cfg=None, act_cfg=dict(type='ELU')),
         dict(out_act='sigmoid'),
+        dict(residual=True),
+        dict(residual=True, norm_cfg=dict(type='IN')),
         dict(base_channels=2),
         dict(base_channels=6),
     ],

@@ -37,7 +37,9 @@ Image.fromarray(completed[0]).save('completed.png')
 def exported(tmp_path_factory):
     """The model of a checkpoint, the file that the tool writes of it, and what it printed."""
     folder = tmp_path_factory.mktemp('onnx')
-    cfg = shrink(load_config(ROOT / 'configs/inpainting/global_local/gl_128x128_demo.py'), folder)
+    cfg = shrink(
+        load_config(ROOT / 'configs/inpainting/global_local/gl_256x256_8x12_places.py'), folder
+    )
     cfg.dump(folder / 'small.py')
     model = init_model(cfg, device='cpu')
     weights = {name: seeded_weight(name, list(w.shape)) for name, w in model.state_dict().items()}
@@ -56,6 +58,18 @@ def paper(exported, tmp_path_factory):
     cfg.model.data_preprocessor.hole_colour = (20, 90, 250)
     model = init_model(cfg, exported[1].parent / 'small.pth', 'cpu')
     path = tmp_path_factory.mktemp('paper') / 'gl.onnx'
+    export_onnx(model, path)
+    return model, path
+
+
+@pytest.fixture(scope='module')
+def residual(exported, tmp_path_factory):
+    """The same weights, which add to the membrane."""
+    cfg = load_config(exported[1].parent / 'small.py')
+    cfg.model.data_preprocessor.hole_fill = 'membrane'
+    cfg.model.encdec.residual = True
+    model = init_model(cfg, exported[1].parent / 'small.pth', 'cpu')
+    path = tmp_path_factory.mktemp('residual') / 'gl.onnx'
     export_onnx(model, path)
     return model, path
 
@@ -122,6 +136,23 @@ def test_onnxruntime_completes_pictures_of_any_size_as_torch_does(exported, size
     assert np.array_equal(completed[mask < 128], image[mask < 128])
     if min(size) > 1:
         assert fake_res[mask >= 128].std() > 10  # else everything would be equal
+
+
+@pytest.mark.parametrize('size', [(1, 1, 2), (3, 33, 34), (1, 150, 203)])
+def test_a_hole_that_begins_as_a_membrane_is_completed_as_torch_does(residual, size):
+    model, path = residual
+    image, mask = pictures(*size)
+    bgr = torch.from_numpy(image[..., ::-1].copy())
+    batch = model.data_preprocessor(
+        dict(gt_img=bgr, mask=torch.from_numpy(mask >= 128).to(torch.uint8)[:, None])
+    )
+    with torch.inference_mode():
+        fake_res = to_uint8(model.generator(batch['masked_img'], batch['mask']))
+    fake_res = fake_res.permute(0, 2, 3, 1).numpy()[..., ::-1]
+    expected = np.where(mask[..., None] >= 128, fake_res, image)
+    differences = np.abs(run(path, image, mask).astype(int) - expected)
+    assert differences.max() <= 1
+    assert np.count_nonzero(differences) <= 2e-3 * differences.size
 
 
 def test_a_mask_of_ones_is_taken_and_an_empty_one_changes_nothing(exported):

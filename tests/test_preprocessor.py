@@ -3,7 +3,7 @@ import torch
 from conftest import make_batch, random_image
 
 from mmedit_gl.errors import UserError
-from mmedit_gl.models import GLPreprocessor, to_float, to_uint8
+from mmedit_gl.models import GLPreprocessor, membrane, to_float, to_uint8
 
 
 def test_every_uint8_value_survives_the_way_there_and_back():
@@ -42,3 +42,20 @@ def test_hole_has_the_colour_of_the_configuration_and_no_checkpoint_has_it():
 def test_what_is_no_colour_is_refused(colour):
     with pytest.raises(UserError, match='three numbers from 0 to 255'):
         GLPreprocessor(hole_colour=colour)
+
+
+def test_the_membrane_of_training_is_near_that_of_use_and_keeps_the_rest():
+    data = make_batch(random_image(0, 40, 44)[None], [[3, 4, 20, 30]])
+    preprocessor = GLPreprocessor(hole_fill='membrane')
+    used, trained = (preprocessor(data, training) for training in (False, True))
+    hole = used['mask'].expand(1, 3, 40, 44) == 1
+    for batch in (used, trained):
+        assert torch.equal(batch['masked_img'][~hole], batch['gt_img'][~hole])
+    assert torch.equal(used['masked_img'], membrane(used['gt_img'], used['mask']))
+    differences = (used['masked_img'] - trained['masked_img']).abs()
+    assert 1e-4 < differences.max() < 0.05
+
+
+def test_an_unknown_fill_is_refused():
+    with pytest.raises(UserError, match=r"hole_fill in \['colour', 'membrane'\], got 'telea'"):
+        GLPreprocessor(hole_fill='telea')

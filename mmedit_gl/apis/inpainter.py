@@ -13,7 +13,7 @@ from mmengine.device import get_device
 from PIL import Image
 
 from mmedit_gl.apis.images import ImageLike, Picture, read_hole
-from mmedit_gl.apis.postprocess import clone
+from mmedit_gl.apis.postprocess import clone, windows
 from mmedit_gl.apis.postprocess import postprocess as paper_postprocess
 from mmedit_gl.engine import best_weights, load_config, load_weights, read_checkpoint
 from mmedit_gl.errors import UserError
@@ -48,8 +48,7 @@ class Inpainter:
 
     `config` and `checkpoint` are those of `init_model`; without both it is the small model that the
     package ships. `precision` is `'fp32'` or `'bf16'`, twice as fast where the processor has it.
-    `trained_hole` is the side in pixels of the largest hole in the configuration's training, None
-    where its holes are no boxes.
+    `trained_hole` is that of the configuration's `GLInpaintor`.
     """
 
     def __init__(
@@ -63,9 +62,8 @@ class Inpainter:
             raise UserError('a configuration and its checkpoint are given together, or neither')
         if config is None:
             config, checkpoint = DEFAULT / 'config.py', DEFAULT / 'weights.pth'
-        cfg = config if isinstance(config, Config) else load_config(config)
-        self.fill_native = _filler(init_model(cfg, checkpoint, device), precision)
-        self.trained_hole = _trained_hole(cfg)
+        model = init_model(config, checkpoint, device)
+        self.fill_native, self.trained_hole = _filler(model, precision), model.trained_hole
 
     def __call__(
         self,
@@ -172,13 +170,42 @@ def _fill_native(
     part: np.ndarray,
 ) -> None:
     device = generator.layers[0].weight.device
+    cuts = _cuts(preprocessor, bgr, hole)
     for plan in generator.plans(part):
         window, box = _slices(plan.window), _slices(plan.box)
-        img = torch.from_numpy(np.ascontiguousarray(bgr[window])).to(device)
+        masked_img = to_float(bgr[window].astype(np.float32))
+        for place, where, colours in cuts:
+            inside, of = zip(*map(_common, window, place))
+            np.copyto(masked_img[inside], colours[of], where=where[of][..., None])
+        masked_img = torch.from_numpy(masked_img).to(device).permute(2, 0, 1)[None]
         mask = torch.from_numpy(hole[window]).to(device)[None, None].float()
-        masked_img = preprocessor.cut_hole(to_float(img.permute(2, 0, 1)[None]), mask)
         fake_res = to_uint8(generator(plan, masked_img, mask))[0].permute(1, 2, 0).cpu().numpy()
         np.copyto(bgr[box], fake_res, where=part[box][..., None] == 1)
+
+
+def _cuts(
+    preprocessor: GLPreprocessor, bgr: np.ndarray, hole: np.ndarray
+) -> list[tuple[tuple[slice, slice], np.ndarray, np.ndarray]]:
+    """What `masked_img` has in the hole, `(h, w, 3)`, by windows and where in them it is.
+
+    A part of the hole may reach beyond what the network sees at once, and depends on all around it.
+    """
+    cuts = []
+    for window, where in windows(hole, margin=1):
+        img = to_float(torch.from_numpy(bgr[window]).to(preprocessor.device).permute(2, 0, 1)[None])
+        mask = torch.from_numpy(hole[window]).to(img)[None, None]
+        colours = preprocessor.cut_hole(img, mask)[0].permute(1, 2, 0).cpu().numpy()
+        cuts.append((window, where, colours))
+    return cuts
+
+
+def _common(side: slice, other: slice) -> tuple[slice, slice]:
+    """What two intervals have in common, counted from the start of each."""
+    start = max(side.start, other.start)
+    stop = max(start, min(side.stop, other.stop))
+    return slice(start - side.start, stop - side.start), slice(
+        start - other.start, stop - other.start
+    )
 
 
 def _fill_reduced(
@@ -244,11 +271,3 @@ def _width(box: tuple[slice, slice], part: np.ndarray, shape: tuple[int, int]) -
 def _slices(box: tuple[int, int, int, int]) -> tuple[slice, slice]:
     top, left, bottom, right = box
     return slice(top, bottom), slice(left, right)
-
-
-def _trained_hole(cfg: Config) -> int | None:
-    pipeline = cfg.get('train_dataloader', {}).get('dataset', {}).get('pipeline', [])
-    for step in pipeline:
-        if step.type == 'LoadMask' and step.mask_mode == 'bbox':
-            return min(step.mask_config.max_bbox_shape)
-    return None

@@ -18,6 +18,59 @@ from mmedit_gl.models import GLInpaintor, GLPreprocessor, to_float, to_uint8
 CHECKED = [(1, 64, 64), (2, 96, 160), (1, 75, 131), (1, 256, 256)]  # batch, height, width
 ROUNDED = 1e-3  # share of the samples that may be rounded the other way, by one level
 
+# `mmedit_gl.models.membrane` as ONNX writes it, in a graph for pictures of every size: conjugate
+# gradients for each channel of each picture, until the Laplacian is about 0.
+MEMBRANE = """
+<domain: "mmedit_gl", opset_import: ["": 18]>
+membrane (img, mask) => (x) {
+    one = Constant <value_float = 1.0> ()
+    tolerance = Constant <value_float = 5e-7> ()
+    most = Constant <value_ints = [100000]> ()
+    stencil = Constant <value_floats = [0.0, 1.0, 0.0, 1.0, -4.0, 1.0, 0.0, 1.0, 0.0]> ()
+    shape = Constant <value_ints = [3, 1, 3, 3]> ()
+    square = Constant <value_ints = [1, 1, 3, 3]> ()
+    pads = Constant <value_ints = [0, 0, 1, 1, 0, 0, 1, 1]> ()
+    axes = Constant <value_ints = [2, 3]> ()
+    tiny = Constant <value_float = 1e-30> ()
+    one_kernel = Reshape (stencil, square)
+    kernel = Expand (one_kernel, shape)
+    known = Sub (one, mask)
+    x_0 = Mul (img, known)
+    x_padded = Pad <mode = "edge"> (x_0, pads)
+    laplacian = Conv <group = 3> (x_padded, kernel)
+    rest_0 = Mul (laplacian, mask)
+    squares = Mul (rest_0, rest_0)
+    squared_0 = ReduceSum <keepdims = 1> (squares, axes)
+    always = Cast <to = 9> (one)
+    x, rest, step, squared = Loop (most, always, x_0, rest_0, rest_0, squared_0) <
+        body = iteration (int64 i, bool before, x_in, rest_in, step_in, squared_in)
+            => (bool goes_on, x_out, rest_out, step_out, squared_out) {
+            padded = Pad <mode = "edge"> (step_in, pads)
+            curvature = Conv <group = 3> (padded, kernel)
+            change = Mul (curvature, mask)
+            products = Mul (step_in, change)
+            product = ReduceSum <keepdims = 1> (products, axes)
+            falling = Neg (product)
+            divisor = Max (falling, tiny)
+            length = Div (squared_in, divisor)
+            x_change = Mul (length, step_in)
+            x_out = Add (x_in, x_change)
+            rest_change = Mul (length, change)
+            rest_out = Add (rest_in, rest_change)
+            rest_squares = Mul (rest_out, rest_out)
+            squared_out = ReduceSum <keepdims = 1> (rest_squares, axes)
+            last = Max (squared_in, tiny)
+            share = Div (squared_out, last)
+            kept = Mul (share, step_in)
+            step_out = Add (rest_out, kept)
+            size = Abs (rest_out)
+            largest = ReduceMax <keepdims = 0> (size)
+            goes_on = Greater (largest, tolerance)
+        }
+    >
+}
+"""
+
 
 class Completion(nn.Module):
     """The graph of the file: pictures and masks as people have them, to completed pictures.
@@ -89,6 +142,19 @@ def _folded(generator: nn.Module) -> nn.Module:
 
 def _graph(model: GLInpaintor):
     """The graph as an `onnx.ModelProto`."""
+    import onnx
+    from onnxscript.values import Op, Opset
+
+    function = onnx.parser.parse_function(MEMBRANE)
+    schema = onnx.defs.OpSchema(
+        function.name,
+        function.domain,
+        1,
+        inputs=[onnx.defs.OpSchema.FormalParameter(name, 'T') for name in function.input],
+        outputs=[onnx.defs.OpSchema.FormalParameter(name, 'T') for name in function.output],
+        type_constraints=[('T', ['tensor(float)'], '')],
+    )
+    node = Op(Opset(function.domain, 1), function.name, schema)
     parts = _folded(model.generator), copy.deepcopy(model.data_preprocessor)
     image, mask = map(torch.from_numpy, _sample(2, 75, 131))
     axes = {i: torch.export.Dim(name) for i, name in enumerate(('batch', 'height', 'width'))}
@@ -101,10 +167,18 @@ def _graph(model: GLInpaintor):
             input_names=['image', 'mask'],
             output_names=['completed'],
             dynamic_shapes=(axes, axes),
+            custom_translation_table={
+                torch.ops.mmedit_gl.membrane.default: lambda img, mask: node(img, mask)
+            },
             dynamo=True,
             verbose=False,
         )
-    return program.model_proto
+    proto = program.model_proto
+    if model.data_preprocessor.hole_fill == 'membrane':
+        function.opset_import[0].version = proto.opset_import[0].version
+        proto.functions.append(function)
+        proto.opset_import.append(onnx.helper.make_opsetid(function.domain, 1))
+    return proto
 
 
 def _check(proto, model: GLInpaintor) -> int:

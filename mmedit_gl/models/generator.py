@@ -133,20 +133,32 @@ class GLEncoderDecoder(nn.Module):
     """The generator: completes pictures of any size.
 
     Where H or W is no multiple of 4, the convolutions' own zero padding fills up the last
-    row and column of features, and what exceeds the picture is cut off.
+    row and column of features, and what exceeds the picture is cut off. With `residual` the decoder
+    gives what is added to `masked_img`, whose hole is then to be filled already. Raises `UserError`
+    for `residual` with another output than `'clip'`.
     """
 
-    def __init__(self, encoder: dict, dilation_neck: dict, decoder: dict):
+    def __init__(self, encoder: dict, dilation_neck: dict, decoder: dict, residual: bool = False):
+        if residual and decoder.get('out_act', 'clip') != 'clip':
+            raise UserError(
+                "GLEncoderDecoder: residual=True adds to a picture, which goes with out_act='clip' "
+                f'of the decoder, got {decoder["out_act"]!r}'
+            )
         super().__init__()
+        self.residual = residual
         self.encoder = MODELS.build(encoder)
         self.dilation_neck = MODELS.build(dilation_neck)
         self.decoder = MODELS.build(decoder)
 
     def forward(self, masked_img: Tensor, mask: Tensor) -> Tensor:
-        """`fake_res` from `masked_img`, of one colour in the hole, and `mask`, 1 in the hole.
+        """`fake_res` from `masked_img`, whose hole is filled, and `mask`, 1 in the hole.
 
         `(N, 3, H, W), (N, 1, H, W) -> (N, 3, H, W)`, values in [-1, 1].
         """
         x = torch.cat([masked_img, mask], dim=1)
-        fake_res = self.decoder(self.dilation_neck(self.encoder(x)))
-        return fake_res[..., : mask.shape[-2], : mask.shape[-1]]
+        x = self.dilation_neck(self.encoder(x))
+        *layers, out_act = self.decoder
+        for layer in layers:
+            x = layer(x)
+        x = x[..., : mask.shape[-2], : mask.shape[-1]]
+        return out_act(masked_img + x if self.residual else x)

@@ -140,7 +140,7 @@ class HoleAware:
         modules = [module for module in generator.modules() if isinstance(module, ConvModule)]
         self.layers = [Layer(module, self.dtype) for module in modules]
         self.is_local = all(layer.norm is None for layer in self.layers)
-        self.out_act = generator.decoder.out_act
+        self.residual, self.out_act = generator.residual, generator.decoder.out_act
 
     def plans(self, mask: np.ndarray) -> list[Plan]:
         """The passes that fill the holes of a mask `(H, W)`, 1 in the hole; none without a hole.
@@ -168,7 +168,11 @@ class HoleAware:
         bands = [self._run(head, x[:, :, rows], steps, plan.columns) for rows, steps in plan.bands]
         x = self._run(tail, torch.cat(bands, dim=2), plan.rows, plan.columns)
         top, left, bottom, right = plan.box
-        return self.out_act(x[..., : bottom - top, : right - left].to(masked_img.dtype))
+        x = x[..., : bottom - top, : right - left].to(masked_img.dtype)
+        if self.residual:
+            y, x0 = plan.window[:2]
+            x = masked_img[..., top - y : bottom - y, left - x0 : right - x0] + x
+        return self.out_act(x)
 
     def fill(self, masked_img: Tensor, mask: Tensor) -> Tensor:
         """`fake_res` in the holes of a batch, any values elsewhere.

@@ -30,7 +30,9 @@ class GLInpaintor(BaseModel):
     `train_cfg` has `iter_tc` and `iter_td`: iterations [0, iter_tc) train the generator,
     [iter_tc, iter_td) the discriminators, all later ones both; and `local_size`, (height, width) of
     the local discriminator's window in pixels. Without `disc` only the first phase can be trained.
-    Raises `UserError` where these do not fit together.
+    `trained_hole` is the width in pixels of the widest holes that it is trained on, None for any:
+    tools complete wider ones at a reduced scale. Raises `UserError` where these do not fit
+    together.
     """
 
     def __init__(
@@ -41,8 +43,10 @@ class GLInpaintor(BaseModel):
         loss_l1_hole: dict | None = None,
         loss_gan: dict | None = None,
         train_cfg: dict | None = None,
+        trained_hole: int | None = None,
     ):
         super().__init__(MODELS.build(data_preprocessor))
+        self.trained_hole = trained_hole
         self.generator = MODELS.build(encdec)
         self.disc = disc and MODELS.build(disc)
         self.loss_l1_hole = loss_l1_hole and MODELS.build(loss_l1_hole)
