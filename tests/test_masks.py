@@ -8,6 +8,7 @@ from mmedit_gl.datasets import (
     irregular_mask,
     mask2bbox,
     random_bbox,
+    shapes_mask,
 )
 from mmedit_gl.errors import UserError
 
@@ -101,3 +102,52 @@ def test_boxes_that_cannot_be_drawn_are_refused(config, message):
 def test_a_share_that_no_mask_can_have_is_refused():
     with pytest.raises(UserError, match='area_ratio_range must rise'):
         irregular_mask(np.random.default_rng(0), (64, 64), area_ratio_range=(0.5, 0.2))
+
+
+@pytest.mark.parametrize(('shape', 'share'), [('box', 1), ('ellipse', np.pi / 4)])
+def test_shapes_have_their_sizes_evenly_in_the_logarithm_and_both_aspects(shape, share):
+    sizes, aspects = [], []
+    for rng in rngs(600):
+        mask = shapes_mask(rng, (200, 200), shape, (10, 40), max_aspect=3)
+        assert set(np.unique(mask)) == {0, 1}
+        top, left, height, width = mask2bbox(mask)
+        if min(top, left, 200 - top - height, 200 - left - width) > 0:  # not cut by a border
+            sizes.append(np.sqrt(mask.sum() / share))
+            aspects.append(height / width)
+    assert 9 < min(sizes) < 11 and 38 < max(sizes) < 42
+    below = [np.mean(np.array(sizes) < 10 * 4**q) for q in (0.25, 0.5, 0.75)]
+    assert np.abs(np.subtract(below, (0.25, 0.5, 0.75))).max() < 0.08
+    assert 0.3 < min(aspects) < 0.5 and 2 < max(aspects) < 3.4
+    assert 0.4 < np.mean(np.array(aspects) > 1) < 0.6
+
+
+def test_shapes_are_several_anywhere_and_never_none():
+    union = np.mean([shapes_mask(rng, (30, 40), size_range=(9, 9)) for rng in rngs(999)], axis=0)
+    assert union.min() > 0
+    one, three = (
+        np.mean([shapes_mask(rng, (90, 90), 'box', (9, 9), 1, n).sum() for rng in rngs(300)])
+        for n in (1, 3)
+    )
+    assert 1.7 < three / one < 2.1  # one to three, some of which overlap
+    assert all(shapes_mask(rng, (9, 9), 'box', (1, 1), 4).any() for rng in rngs(100))
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(shape='disc'), "shape 'box' or 'ellipse', got 'disc'"),
+        (dict(size_range=(9, 4)), r'size_range to rise .* got \(9, 4\)'),
+        (dict(max_aspect=0.5), 'max_aspect of at least 1'),
+        (dict(size_range=(19, 30), inside=True), 'do not fit inside a picture of 20x20'),
+    ],
+)
+def test_shapes_that_are_none_are_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        shapes_mask(np.random.default_rng(0), (20, 20), **options)
+
+
+@pytest.mark.parametrize('shape', ['box', 'ellipse'])
+def test_shapes_inside_are_cut_by_no_border(shape):
+    for rng in rngs(200):
+        mask = shapes_mask(rng, (40, 60), shape, (20, 24), max_aspect=2, inside=True)
+        assert not any(edge.any() for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))

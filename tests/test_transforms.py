@@ -137,6 +137,8 @@ def test_flip_mirrors_as_often_as_asked(direction, axis):
         ('bbox', dict(max_bbox_shape=(20, 20), max_bbox_delta=8, min_margin=4)),
         ('irregular', dict(length_range=(5, 30), brush_width=(3, 9))),
         ('ff', dict(brush_width=(3, 9))),
+        ('shapes', dict(size_range=(3, 30), max_shapes=2)),
+        ('mix', dict(sources=[dict(mask_mode='ff'), dict(mask_mode='shapes')], max_holes=2)),
     ],
 )
 def test_drawn_masks_come_with_their_tight_box(mode, config):
@@ -272,3 +274,35 @@ def test_a_second_mask_of_a_picture_that_has_one_is_refused(mask_files):
     load_mask = LoadMask('set', config, real_bbox=True)
     results = [load_mask(sample(random_image(0, 48, 64), seed)) for seed in range(20)]
     assert {r['mask_bbox'] == r['real_bbox'] for r in results} == {True, False}
+
+
+def test_a_mix_draws_its_sources_by_their_weights_and_unites_holes():
+    def box(size: int, **weight) -> dict:
+        config = dict(max_bbox_shape=(size, size))
+        return dict(mask_mode='bbox', mask_config=config, **weight)
+
+    img = random_image(0, 64, 64)
+    sources = [box(2, weight=3), box(5), box(9, weight=0)]
+    load_mask = LoadMask('mix', dict(sources=sources))
+    sides = [load_mask(sample(img, seed))['mask_bbox'][2] for seed in range(400)]
+    assert set(sides) == {2, 5}
+    assert 0.69 < np.mean(np.equal(sides, 2)) < 0.81
+    united = LoadMask('mix', dict(sources=sources[:1], max_holes=3))
+    areas = [united(sample(img, seed))['mask'].sum() for seed in range(100)]
+    assert max(areas) == 12 and min(areas) == 4 and 8 in areas
+
+
+@pytest.mark.parametrize(
+    ('config', 'message'),
+    [
+        (dict(sources=[]), "mode 'mix': expected sources with a weight"),
+        (dict(sources=[dict(mask_mode='ff', weight=0)]), 'not all 0'),
+        (dict(sources=[dict(mask_mode='ff')], max_holes=0), 'max_holes of at least 1'),
+        (dict(sources=[dict(mask_mode='disc')]), "expected mask_mode in .*, got 'disc'"),
+        (dict(sources=[dict(mask_mode='ff', mask_config=dict(brush=3))]), "mode 'ff': .*brush"),
+        (dict(sources=[dict(weight=1)]), 'mask_mode'),
+    ],
+)
+def test_a_mix_that_is_none_is_refused(config, message):
+    with pytest.raises(UserError, match=message):
+        LoadMask('mix', config)

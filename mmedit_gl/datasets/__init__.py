@@ -2,7 +2,15 @@
 
 from .demo_photos import DemoPhotos
 from .image_dataset import ImageDataset, read_image, read_list
-from .masks import bbox2mask, binarize, free_form_mask, irregular_mask, mask2bbox, random_bbox
+from .masks import (
+    bbox2mask,
+    binarize,
+    free_form_mask,
+    irregular_mask,
+    mask2bbox,
+    random_bbox,
+    shapes_mask,
+)
 from .samplers import DrawSampler, EvaluationSampler
 from .transforms import (
     CenterCrop,
@@ -36,4 +44,5 @@ __all__ = [
     'random_bbox',
     'read_image',
     'read_list',
+    'shapes_mask',
 ]

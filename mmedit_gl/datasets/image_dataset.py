@@ -2,6 +2,7 @@
 
 import os
 import posixpath
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import cv2
@@ -122,7 +123,8 @@ class ImageDataset(BaseDataset):
             paths = find_pictures(Path(self.data_prefix['img']), self.ann_file)
         else:
             paths = self._keys()
-        return [self._entry(str(path)) for path in paths]
+        with ThreadPool() as pool:
+            return pool.map(self._entry, map(str, paths))
 
     def _entry(self, path: str) -> dict:
         if self.in_memory is None:

@@ -137,6 +137,53 @@ def free_form_mask(
     return np.ascontiguousarray(mask[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])])
 
 
+def shapes_mask(
+    rng: np.random.Generator,
+    img_shape: tuple[int, int],
+    shape: str = 'ellipse',
+    size_range: tuple[int, int] = (24, 128),
+    max_aspect: float = 2.0,
+    max_shapes: int = 1,
+    inside: bool = False,
+) -> np.ndarray:
+    """A union of 1 to `max_shapes` ellipses or upright boxes (`shape` 'ellipse' or 'box').
+
+    The size of each, the geometric mean of its sides or diameters in pixels, is drawn evenly in its
+    logarithm, and so is its aspect, up to `max_aspect` either way; an ellipse is turned at random.
+    Centres are anywhere in the picture, or with `inside` where no border cuts the shape. Raises
+    `UserError` for another shape, for a range that is none, and where there is no such place.
+    """
+    if shape not in ('box', 'ellipse'):
+        raise UserError(f"expected shape 'box' or 'ellipse', got {shape!r}")
+    if not 1 <= size_range[0] <= size_range[1] or max_aspect < 1:
+        raise UserError(
+            'expected size_range to rise from at least 1 pixel and max_aspect of at least 1, got '
+            f'{size_range} and {max_aspect}'
+        )
+    mask = np.zeros(img_shape, np.uint8)
+    for _ in range(rng.integers(1, max_shapes + 1)):
+        size = np.exp(rng.uniform(*np.log(size_range)))
+        stretch = np.exp(rng.uniform(-1, 1) * np.log(max_aspect) / 2)
+        sides = size * stretch, size / stretch
+        margin = max(sides) / 2 + 2 if inside else 0
+        room = np.array(img_shape[::-1]) - 2 * margin
+        if (room < 0).any():
+            raise UserError(
+                f'shapes of {max(sides):.0f} pixels do not fit inside a picture of '
+                f'{img_shape[0]}x{img_shape[1]}: lower size_range or max_aspect'
+            )
+        centre = margin + rng.uniform(size=2) * room
+        if shape == 'ellipse':
+            cv2.ellipse(mask, (centre.tolist(), sides, rng.uniform(0, 180)), 1, cv2.FILLED)
+        else:
+            left, top = (centre - np.divide(sides, 2)).round().astype(int).tolist()
+            right, bottom = (centre + np.divide(sides, 2)).round().astype(int).tolist()
+            mask[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = 1
+        x, y = centre.astype(int)
+        mask[y, x] = 1  # also of one that is smaller than a pixel
+    return mask
+
+
 def _check_ratio(lower: float, upper: float) -> None:
     if not 0 < lower < upper <= 1:
         raise UserError(f'area_ratio_range must rise within (0, 1], got ({lower}, {upper})')

@@ -4,6 +4,7 @@ Steps that draw take their numbers from `results['rng']`, which the data set see
 """
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,7 @@ from mmedit_gl.datasets.masks import (
     irregular_mask,
     mask2bbox,
     random_bbox,
+    shapes_mask,
 )
 from mmedit_gl.errors import ImageError, UserError
 from mmedit_gl.registry import TRANSFORMS
@@ -144,13 +146,17 @@ class LoadMask(BaseTransform):
 
     `mask_mode` is one of
 
-    - `'bbox'`, `'irregular'`, `'ff'`: a random box, irregular strokes or free-form brush strokes;
-      `mask_config` are the arguments of `random_bbox`, `irregular_mask` or `free_form_mask`;
+    - `'bbox'`, `'irregular'`, `'ff'`, `'shapes'`: a random box, irregular strokes, free-form brush
+      strokes, or boxes or ellipses of many sizes; `mask_config` are the arguments of `random_bbox`,
+      `irregular_mask`, `free_form_mask` or `shapes_mask`;
     - `'file'`: each picture's own mask, a PNG file of the same stem in
       `mask_config=dict(mask_dir=...)`;
     - `'set'`: a random one of those that `mask_config=dict(mask_list_file=..., prefix=...)` lists;
     - `'list'`: of these, the one with the picture's place in its data set; after the last comes the
-      first again.
+      first again;
+    - `'mix'`: the union of 1 to `max_holes` masks, each of one of `mask_config=dict(sources=[...],
+      max_holes=1)`; a source is `dict(mask_mode=..., mask_config=..., weight=1)` and is drawn as
+      often as its weight says.
 
     Also gives `mask_bbox`, the hole's tight box (top, left, height, width), and with `real_bbox`
     that of a second mask, around which the local discriminator judges the real picture (the mask
@@ -162,33 +168,13 @@ class LoadMask(BaseTransform):
     """
 
     def __init__(self, mask_mode: str, mask_config: dict | None = None, real_bbox: bool = False):
-        sources = dict(
-            bbox=_draw_bbox,
-            irregular=irregular_mask,
-            ff=free_form_mask,
-            file=_MaskOfImage,
-            set=_MaskOfSet,
-            list=_MaskOfList,
-        )
-        if mask_mode not in sources:
-            raise UserError(f'LoadMask: expected mask_mode in {list(sources)}, got {mask_mode!r}')
         if real_bbox and mask_mode == 'file':
             raise UserError(
                 "LoadMask: real_bbox=True takes a second mask at random, and with mask_mode 'file' "
                 'a picture has one: leave it out, or draw masks by another mode'
             )
         self.real_bbox, self.is_box = real_bbox, mask_mode == 'bbox'
-        source, config = sources[mask_mode], mask_config or {}
-        try:
-            if isinstance(source, type):
-                self.source = source(**config)
-            else:
-                inspect.signature(source).bind(None, None, **config)
-                self.source = lambda results: source(
-                    results['rng'], results['gt_img'].shape[:2], **config
-                )
-        except TypeError as error:
-            raise UserError(f'LoadMask: mask_config of mode {mask_mode!r}: {error}') from None
+        self.source = _mask_source(mask_mode, mask_config)
 
     def transform(self, results: dict) -> dict:
         results['mask'] = self._next(results)
@@ -210,6 +196,30 @@ class LoadMask(BaseTransform):
                 'give masks of that size'
             )
         return mask
+
+
+def _mask_source(mask_mode: str, mask_config: dict | None = None) -> Callable:
+    """What gives a mask for a sample; see `LoadMask`."""
+    sources = dict(
+        bbox=_draw_bbox,
+        irregular=irregular_mask,
+        ff=free_form_mask,
+        shapes=shapes_mask,
+        file=_MaskOfImage,
+        set=_MaskOfSet,
+        list=_MaskOfList,
+        mix=_MaskOfMix,
+    )
+    if mask_mode not in sources:
+        raise UserError(f'LoadMask: expected mask_mode in {list(sources)}, got {mask_mode!r}')
+    source, config = sources[mask_mode], mask_config or {}
+    try:
+        if isinstance(source, type):
+            return source(**config)
+        inspect.signature(source).bind(None, None, **config)
+    except TypeError as error:
+        raise UserError(f'LoadMask: mask_config of mode {mask_mode!r}: {error}') from None
+    return lambda results: source(results['rng'], results['gt_img'].shape[:2], **config)
 
 
 def _draw_bbox(
@@ -242,6 +252,27 @@ class _MaskOfSet:
 class _MaskOfList(_MaskOfSet):
     def __call__(self, results: dict) -> np.ndarray:
         return _read_mask(self.paths[results['sample_idx'] % len(self.paths)])
+
+
+class _MaskOfMix:
+    def __init__(self, sources: list[dict], max_holes: int = 1):
+        weights = np.array([source.get('weight', 1) for source in sources], float)
+        if not weights.size or (weights < 0).any() or not weights.any() or max_holes < 1:
+            raise UserError(
+                "LoadMask: mask_config of mode 'mix': expected sources with a weight of at least 0 "
+                f'each and not all 0, and max_holes of at least 1, got {sources} and {max_holes}'
+            )
+        self.shares, self.max_holes = weights / weights.sum(), max_holes
+        self.sources = [
+            _mask_source(**{key: value for key, value in source.items() if key != 'weight'})
+            for source in sources
+        ]
+
+    def __call__(self, results: dict) -> np.ndarray:
+        rng = results['rng']
+        count = rng.integers(1, self.max_holes + 1)
+        drawn = rng.choice(len(self.sources), count, p=self.shares)
+        return np.maximum.reduce([self.sources[i](results) for i in drawn])
 
 
 def _read_mask(path: Path) -> np.ndarray:
