@@ -10,7 +10,16 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from mmedit_gl.datasets import bbox2mask
 from mmedit_gl.errors import UserError
-from mmedit_gl.evaluation import InpaintingMetrics, l1, l1_image, mean_colour, psnr, ssim, telea
+from mmedit_gl.evaluation import (
+    InpaintingMetrics,
+    colour,
+    l1,
+    l1_image,
+    mean_colour,
+    psnr,
+    ssim,
+    telea,
+)
 
 SIZES = [(11, 11), (12, 40), (64, 48), (37, 91), (128, 128)]
 
@@ -60,6 +69,15 @@ def test_metrics_are_those_of_the_published_table(golden):
     np.testing.assert_allclose(l1(pred, gt_img, mask), expected[:, 0], rtol=1e-6)
     np.testing.assert_allclose(psnr(pred, gt_img), expected[:, 1], rtol=1e-6)
     np.testing.assert_allclose(ssim(pred, gt_img), expected[:, 2], rtol=1e-4)
+
+
+def test_the_error_of_the_mean_colour_is_that_of_the_means_in_the_hole(golden):
+    pred, gt_img, mask = scored_batch(golden)
+    for value, one, other, hole in zip(colour(pred, gt_img, mask), pred, gt_img, mask):
+        means = [img[:, hole[0] == 1].double().mean(dim=1) for img in (one, other)]
+        expected = (means[0] - means[1]).abs().mean() / 255 * 100
+        assert value.item() == pytest.approx(expected.item(), rel=1e-12)
+        assert 0 < value < l1(one[None], other[None], hole[None])
 
 
 @pytest.mark.parametrize('size', SIZES)
@@ -172,6 +190,7 @@ def test_the_metric_averages_over_pictures_and_not_over_batches(golden):
     )
     assert values == dict(
         l1=pytest.approx(l1(pred, gt_img, mask).mean().item()),
+        colour=pytest.approx(colour(pred, gt_img, mask).mean().item()),
         l1_image=pytest.approx(l1_image(pred, gt_img).mean().item()),
         psnr=pytest.approx(psnr(pred, gt_img).mean().item()),
         ssim=pytest.approx(ssim(pred, gt_img).mean().item()),

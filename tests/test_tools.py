@@ -104,14 +104,14 @@ def refused(tool, config, tmp_path):
 
 
 def table_row(stdout: str) -> list[float]:
-    (row,) = re.findall(r'^model' + 4 * r' +([\d.]+)' + '$', stdout, re.MULTILINE)
+    (row,) = re.findall(r'^model' + 5 * r' +([\d.]+)' + '$', stdout, re.MULTILINE)
     return [float(value) for value in row]
 
 
 def assert_table_is(stdout: str, metrics: dict) -> None:
-    head = r'^ +l1 in the hole \(%\) +l1 \(%\) +PSNR \(dB\) +SSIM$'
+    head = r'^ +l1 in the hole \(%\) +mean colour \(%\) +l1 \(%\) +PSNR \(dB\) +SSIM$'
     assert re.search(head, stdout, re.MULTILINE)
-    expected = [metrics[name] for name in ('l1', 'l1_image', 'psnr', 'ssim')]
+    expected = [metrics[name] for name in ('l1', 'colour', 'l1_image', 'psnr', 'ssim')]
     assert table_row(stdout) == pytest.approx(expected, abs=5.1e-4)
     assert f'\n{metrics["num_images"]} images\n' in stdout
 
@@ -121,7 +121,7 @@ def test_train_leaves_checkpoints_log_metrics_and_pictures(trained):
     names = ['best_psnr_iter_6.pth', *(f'iter_{i}.pth' for i in (2, 4, 6))]
     assert sorted(p.name for p in work_dir.glob('*.pth')) == names
     metrics = json.loads((work_dir / 'metrics.json').read_text())
-    assert metrics.keys() == {'l1', 'l1_image', 'psnr', 'ssim', 'num_images'}
+    assert metrics.keys() == {'l1', 'colour', 'l1_image', 'psnr', 'ssim', 'num_images'}
     assert metrics['num_images'] == 4
     assert_table_is(done.stdout, metrics)
     (log_dir,) = (path.parent for path in work_dir.glob('*/*.log'))
@@ -162,7 +162,7 @@ def test_test_prints_and_writes_the_metrics_of_the_run(trained, config, tmp_path
     found = json.loads((tmp_path / 'new/m.json').read_text())
     metrics = json.loads((work_dir / 'metrics.json').read_text())
     assert_table_is(done.stdout, metrics)
-    for name in ('l1', 'l1_image', 'psnr', 'ssim'):
+    for name in ('l1', 'colour', 'l1_image', 'psnr', 'ssim'):
         assert found['summary']['model'][name] == dict(mean=metrics[name], standard_error=None)
         assert np.mean(found['methods']['model'][name]) == pytest.approx(metrics[name])
     assert found['about'] == dict(

@@ -2,7 +2,7 @@
 
 from .baselines import BASELINES, Unfilled, mean_colour, telea
 from .html_report import shown, write_report
-from .metrics import InpaintingMetrics, complete, l1, l1_image, psnr, ssim
+from .metrics import InpaintingMetrics, colour, complete, l1, l1_image, psnr, ssim
 from .report import (
     comparison_table,
     evaluation,
@@ -18,6 +18,7 @@ __all__ = [
     'BASELINES',
     'InpaintingMetrics',
     'Unfilled',
+    'colour',
     'comparison_table',
     'complete',
     'evaluation',

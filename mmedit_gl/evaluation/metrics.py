@@ -38,6 +38,16 @@ def l1_image(pred: Tensor, target: Tensor) -> Tensor:
     return l1(pred, target, torch.ones_like(pred[:, :1]))
 
 
+def colour(pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Error of the hole's mean colour, the mean over channels, in percent of the range.
+
+    `(N, 3, H, W), (N, 3, H, W), (N, 1, H, W) -> (N,)`, pictures uint8, `mask` 1 in the hole.
+    """
+    error = ((pred.int() - target.int()) * mask).sum(dim=(2, 3)).abs()
+    hole = mask.sum(dim=(1, 2, 3), dtype=torch.int64) * pred.shape[1]
+    return 100 / 255 * error.sum(dim=1).double() / hole
+
+
 def psnr(pred: Tensor, target: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of whole pictures in dB, infinite where they are equal.
 
@@ -103,7 +113,7 @@ def _local_mean(img: Tensor) -> Tensor:
 
 @METRICS.register_module()
 class InpaintingMetrics(BaseMetric):
-    """`l1`, `l1_image`, `psnr` and `ssim`, averaged over the pictures, and their number.
+    """`l1`, `colour`, `l1_image`, `psnr` and `ssim`, averaged over the pictures, and their number.
 
     Where pictures came out identical to their originals, `num_identical` says how many, and `psnr`
     is the mean of the others. Each of `baselines`, names of classical methods, completes the same
@@ -158,6 +168,7 @@ class InpaintingMetrics(BaseMetric):
     ) -> dict[str, list[float]]:
         values = dict(
             l1=l1(pred, target, mask),
+            colour=colour(pred, target, mask),
             l1_image=l1_image(pred, target),
             psnr=psnr(pred, target),
             ssim=ssim(pred, target),

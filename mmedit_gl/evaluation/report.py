@@ -13,6 +13,7 @@ from mmedit_gl.errors import UserError
 
 METRICS = dict(
     l1='l1 in the hole (%)',
+    colour='mean colour (%)',
     l1_image='l1 (%)',
     psnr='PSNR (dB)',
     ssim='SSIM',
