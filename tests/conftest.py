@@ -116,14 +116,13 @@ def shrink(cfg: Config, data_root: Path) -> Config:
         features = 8 * (size // 2**disc.num_convs) ** 2
         disc.update(base_channels=4, max_channels=8, fc_in_channels=features, fc_out_channels=8)
     first, second = (2, 4) if cfg.model.disc else (6, 6)
+    cfg.model.trained_hole = 24
     cfg.model.train_cfg.update(iter_tc=first, iter_td=second, local_size=(32, 32))
     for mode in ('train', 'val', 'test'):
         loader = cfg[f'{mode}_dataloader']
         loader.update(batch_size=2, num_workers=0, persistent_workers=False)
         if loader.dataset.type == 'ImageDataset':
             loader.dataset.data_root = str(data_root)
-            if Path(loader.dataset.get('ann_file', '')).is_absolute():
-                loader.dataset.ann_file = ''  # the list of pictures that are not here
         steps = loader.dataset.pipeline
         resized = any(s.type == 'Resize' and not isinstance(s.scale, int) for s in steps)
         for step in steps:
@@ -133,10 +132,15 @@ def shrink(cfg: Config, data_root: Path) -> Config:
                 step.scale = 72 if isinstance(step.scale, int) else (64, 64)
             if step.type == 'RandomResize':
                 step.scale = (72, 96)
-            if step.type == 'LoadMask':
+            if step.type == 'LoadMask' and step.mask_mode == 'bbox':
                 step.mask_config = dict(max_bbox_shape=(24, 24), max_bbox_delta=4, min_margin=8)
-    for scheduler in (cfg.get('param_scheduler') or {}).get('generator', []):
-        scheduler.update({key: 2 for key in ('begin', 'end') if scheduler.get(key)})
+            if step.type == 'LoadMask' and step.mask_mode == 'mix':
+                for source in step.mask_config.sources:
+                    strokes, shapes = dict(brush_width=(2, 8)), dict(size_range=(8, 40))
+                    source.mask_config = strokes if source.mask_mode == 'ff' else shapes
+    for i, scheduler in enumerate((cfg.get('param_scheduler') or {}).get('generator', [])):
+        limits = dict(begin=2 * i, end=2 * i + 2)
+        scheduler.update({key: limits[key] for key in limits if key in scheduler})
     cfg.train_cfg.update(max_iters=6, val_interval=6)
     cfg.default_hooks.logger.interval = 1
     cfg.default_hooks.checkpoint.update(interval=2, max_keep_ckpts=100)

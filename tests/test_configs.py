@@ -1,12 +1,15 @@
 import json
 import math
 
+import cv2
+import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import CONFIGS, ROOT
+from conftest import CONFIGS, ROOT, random_image
 from mmengine import Config
 from mmengine.hooks import Hook
+from mmengine.registry import init_default_scope
 
 from mmedit_gl.apis import init_model
 from mmedit_gl.engine import Runner, load_config, read_checkpoint
@@ -36,7 +39,7 @@ PAPER = {
         local=96,
     ),
 }
-SMALL = ['gl_128x128_demo', 'gl_128x128_photos']
+SMALL = ['gl_128x128_demo', 'gl_256x256_photos']
 
 
 def step_of(loader: Config, name: str) -> Config:
@@ -177,8 +180,7 @@ def test_every_configuration_trains_through_all_phases(name, small_config, tmp_p
 
     still = [key for key, value in model.named_parameters() if torch.equal(value, before[key])]
     assert still == []
-    networks = {'generator', 'disc'} if cfg.model.disc else {'generator'}
-    assert {key.split('.')[0] for key in before} == networks
+    assert {key.split('.')[0] for key in before} == {'generator', 'disc'}
     assert all(torch.isfinite(value).all() for value in model.state_dict().values())
 
     saved = read_checkpoint(tmp_path / 'run/iter_6.pth')['state_dict']
@@ -195,10 +197,7 @@ def test_every_configuration_builds_its_model_at_full_size(name):
     cfg = load_config(FOLDER / f'{name}.py')
     model = init_model(cfg, device='cpu')
     base = model.generator.encoder.enc1.conv.out_channels
-    assert base == dict(gl_128x128_demo=16, gl_128x128_photos=32).get(name, 64)
-    if model.disc is None:
-        assert name == 'gl_128x128_photos'
-        return
+    assert base == dict(gl_128x128_demo=16).get(name, 64)
     size = dict(gl_128x128_demo=128, gl_160x160_paper_celeba=160).get(name, 256)
     with torch.no_grad():
         window = torch.zeros(1, 3, *cfg.model.train_cfg.local_size)
@@ -294,3 +293,30 @@ def test_strokes_larger_than_the_window_train_through_all_phases_and_resume_exac
                 for name, value in values.items():
                     other = resumed['optimizer'][network]['state'][parameter][name]
                     assert torch.equal(other, value)
+
+
+@pytest.mark.parametrize(
+    ('name', 'smallest', 'largest'),
+    [
+        ('strokes', 0, 480),
+        ('boxes', 48, 64),
+        ('ellipses_120', 98, 148),
+        ('ellipses_170', 138, 209),
+    ],
+)
+def test_photographs_are_measured_with_holes_of_four_kinds(name, smallest, largest, tmp_path):
+    for i in range(6):
+        cv2.imwrite(str(tmp_path / f'{i}.png'), random_image(i, 192, 240))
+    cfg = load_config(ROOT / f'configs/inpainting/photos/{name}.py')
+    cfg.test_dataloader.dataset.data_root = str(tmp_path)
+    init_default_scope('mmedit_gl')
+    samples = list(Runner.build_dataloader(cfg.test_dataloader, seed=0))
+    assert [tuple(sample['gt_img'].shape) for sample in samples] == [(1, 384, 480, 3)] * 6
+    areas = [sample['mask'].sum().item() for sample in samples]
+    sides = torch.cat([sample['mask_bbox'] for sample in samples])[:, 2:]
+    assert smallest <= sides.min() and sides.max() <= largest
+    if 'ellipses' in name:
+        diameter = int(name.removeprefix('ellipses_'))
+        assert np.allclose(areas, np.pi / 4 * diameter**2, rtol=0.03)
+    else:
+        assert min(areas) > 0 and max(areas) < 0.1 * 384 * 480

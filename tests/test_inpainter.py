@@ -38,7 +38,7 @@ FOLDER = ROOT / 'configs/inpainting/global_local'
 def save_small_model(folder: Path) -> tuple[Path, Path]:
     """Writes a small configuration and a checkpoint whose colours differ from place to place."""
     config, checkpoint = folder / 'small.py', folder / 'small.pth'
-    shrink(load_config(FOLDER / 'gl_128x128_demo.py'), folder).dump(config)
+    shrink(load_config(FOLDER / 'gl_256x256_8x12_places.py'), folder).dump(config)
     model = init_model(config, device='cpu')
     state = model.state_dict()
     model.load_state_dict({name: seeded_weight(name, v.shape) for name, v in state.items()})
@@ -627,32 +627,24 @@ def test_holes_far_apart_in_a_large_picture_are_completed_apart(inpainter, passe
 
 
 @pytest.mark.parametrize(
-    ('name', 'options', 'side'),
+    ('name', 'width'),
     [
-        ('gl_128x128_demo', {}, 56),
-        ('gl_128x128_photos', {}, 64),
-        ('gl_256x256_8x12_places', {}, 128),
-        ('gl_256x256_8x12_celeba', {}, 128),
-        ('gl_128x128_demo', dict(max_bbox_shape=(40, 56)), 40),
-        ('gl_128x128_demo', dict(mask_mode='irregular', mask_config={}), None),
-        ('gl_128x128_demo', dict(mask_mode='ff', mask_config={}), None),
+        ('gl_128x128_demo', 56),
+        ('gl_160x160_paper_celeba', 96),
+        ('gl_256x256_8x12_places', 128),
+        ('gl_256x256_photos', 192),
     ],
 )
-def test_trained_hole_is_that_of_the_configuration(small, name, options, side):
-    # The network is that of the small checkpoint, the training that of the configuration.
-    cfg = load_config(FOLDER / f'{name}.py')
-    cfg.model = load_config(small[0]).model
-    (load_mask,) = [s for s in cfg.train_dataloader.dataset.pipeline if s.type == 'LoadMask']
-    if 'max_bbox_shape' in options:
-        load_mask.mask_config.update(options)
-    else:
-        load_mask.update(options)
-    assert Inpainter(cfg, small[1], device='cpu').trained_hole == side
-
-
-def test_trained_hole_of_a_configuration_without_training_is_none(small):
+def test_trained_hole_is_that_of_the_configuration(small, name, width):
+    # The network is that of the small checkpoint.
     cfg = load_config(small[0])
-    cfg.pop('train_dataloader')
+    cfg.model.trained_hole = load_config(FOLDER / f'{name}.py').model.trained_hole
+    assert Inpainter(cfg, small[1], device='cpu').trained_hole == width
+
+
+def test_trained_hole_of_a_configuration_without_one_is_none(small):
+    cfg = load_config(small[0])
+    del cfg.model['trained_hole']
     assert Inpainter(cfg, small[1], device='cpu').trained_hole is None
 
 
@@ -753,18 +745,21 @@ def test_a_checkpoint_of_2020_with_a_wrong_hash_is_refused(released_file):
 
 
 def test_the_model_of_the_package_is_small_and_that_of_its_configuration():
-    assert (DEFAULT / 'weights.pth').stat().st_size <= 8e6
-    configs = DEFAULT / 'config.py', FOLDER / 'gl_128x128_photos.py'
+    assert (DEFAULT / 'weights.pth').stat().st_size <= 16e6
+    configs = DEFAULT / 'config.py', FOLDER / 'gl_256x256_photos.py'
     own, trained = (MODELS.build(load_config(path).model) for path in configs)
     assert repr(own.generator) == repr(trained.generator)  # every layer with all its arguments
-    assert repr(own.data_preprocessor) == repr(trained.data_preprocessor)
+    assert own.generator.residual and trained.generator.residual
+    fills = [model.data_preprocessor.hole_fill for model in (own, trained)]
+    assert fills == ['membrane', 'membrane']
+    assert own.trained_hole == trained.trained_hole
 
 
 def test_the_model_of_the_package_completes_photographs():
     import skimage.data
 
     inpainter = Inpainter()
-    assert inpainter.trained_hole == 64
+    assert inpainter.trained_hole == 192
     folder, errors = Path(skimage.data.__file__).parent, []
     for name in ('astronaut.png', 'chelsea.png', 'coffee.png'):
         bgr = cv2.imread(str(folder / name))
@@ -811,3 +806,28 @@ def test_the_colour_and_the_sigmoid_of_the_papers_recipe_are_those_of_training(p
         sample = preprocessed(model, bgr, hole)
         (predicted,) = model(mode='predict', **sample)
         assert_same(predicted['fake_img'].permute(1, 2, 0).numpy(), expected)
+
+
+@pytest.fixture(scope='module')
+def residual(small, tmp_path_factory):
+    """Paths of the small model as it adds to the membrane, and of its checkpoint."""
+    cfg = load_config(small[0])
+    cfg.model.data_preprocessor.hole_fill = 'membrane'
+    cfg.model.encdec.residual = True
+    path = tmp_path_factory.mktemp('residual') / 'residual.py'
+    cfg.dump(path)
+    return path, small[1]
+
+
+def test_the_membrane_of_a_hole_wider_than_the_window_is_that_of_the_whole_hole(residual):
+    model, own = init_model(*residual, device='cpu'), Inpainter(*residual, device='cpu')
+    bgr, hole = random_image(0, 760, 900), np.zeros((760, 900), np.uint8)
+    hole[20:23, 10:890] = hole[:700, 440:443] = 1  # a cross: each arm sees beyond its window
+    hole[600:640, 800:850] = hole[650:, :40] = 1
+    completed = own(bgr, hole)
+    assert_is_full_pass(completed, model, bgr, hole)
+    (predicted,) = model(mode='predict', **preprocessed(model, bgr, hole))
+    assert_same(predicted['fake_img'].permute(1, 2, 0).numpy(), completed)
+    # What is under the hole is not seen.
+    other = np.where(hole[..., None] == 1, 255 - bgr, bgr)
+    assert np.array_equal(own(other, hole), completed)

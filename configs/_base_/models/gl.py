@@ -31,6 +31,8 @@ model = dict(
     loss_gan=dict(type='GANLoss', gan_type='vanilla', loss_weight=0.001),
     # A leaf config adds iter_tc and iter_td.
     train_cfg=dict(local_size=(128, 128)),
+    # Pixels: the tools complete wider holes at a reduced scale.
+    trained_hole=128,
 )
 optim_wrapper = dict(
     constructor='MultiOptimWrapperConstructor',

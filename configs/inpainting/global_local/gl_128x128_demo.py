@@ -16,7 +16,9 @@ _base_ = [
 
 _disc = dict(base_channels=16, max_channels=128, fc_in_channels=128 * 4 * 4, fc_out_channels=256)
 model = dict(
+    data_preprocessor=dict(hole_fill='membrane'),
     encdec=dict(
+        residual=True,
         encoder=dict(base_channels=16),
         dilation_neck=dict(base_channels=16),
         decoder=dict(base_channels=16),
@@ -26,6 +28,7 @@ model = dict(
         local_disc_cfg=dict(num_convs=4, **_disc),
     ),
     train_cfg=dict(iter_tc=1_100, iter_td=1_140, local_size=(64, 64)),
+    trained_hole=56,
 )
 optim_wrapper = dict(generator=dict(optimizer=dict(lr=5e-4)))
 param_scheduler = dict(

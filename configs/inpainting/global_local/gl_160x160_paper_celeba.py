@@ -26,6 +26,7 @@ model = dict(
         local_disc_cfg=dict(fc_in_channels=512 * 3 * 3),
     ),
     train_cfg=dict(iter_tc=40_000, iter_td=50_000, local_size=(96, 96)),
+    trained_hole=96,
 )
 _crop = dict(type='RandomCrop', crop_size=(160, 160))
 _bbox = dict(

@@ -1,15 +1,14 @@
-# What the package's small model is: the model of gl_128x128_photos.py in the configs, and the holes
-# of its training.
-_parts = dict(base_channels=32, norm_cfg=dict(type='BN'))
+# What the package's small model is: the model of gl_256x256_photos.py in the configs.
+_norm = dict(norm_cfg=dict(type='BN'))
 model = dict(
     type='GLInpaintor',
-    data_preprocessor=dict(type='GLPreprocessor'),
+    data_preprocessor=dict(type='GLPreprocessor', hole_fill='membrane'),
     encdec=dict(
         type='GLEncoderDecoder',
-        encoder=dict(type='GLEncoder', **_parts),
-        dilation_neck=dict(type='GLDilationNeck', **_parts),
-        decoder=dict(type='GLDecoder', **_parts),
+        encoder=dict(type='GLEncoder', **_norm),
+        dilation_neck=dict(type='GLDilationNeck', **_norm),
+        decoder=dict(type='GLDecoder', **_norm),
+        residual=True,
     ),
+    trained_hole=192,
 )
-_load_mask = dict(type='LoadMask', mask_mode='bbox', mask_config=dict(max_bbox_shape=(64, 64)))
-train_dataloader = dict(dataset=dict(pipeline=[_load_mask]))

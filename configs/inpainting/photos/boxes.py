@@ -1,0 +1,17 @@
+# Boxes of 48 to 64 pixels in photographs of 384 pixels.
+_base_ = '../global_local/gl_256x256_photos.py'
+
+test_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='Resize', scale=384, interpolation='area'),
+            dict(
+                type='LoadMask',
+                mask_mode='bbox',
+                mask_config=dict(max_bbox_shape=(64, 64), max_bbox_delta=16, min_margin=8),
+            ),
+            dict(type='PackInputs'),
+        ]
+    )
+)

@@ -1,0 +1,17 @@
+# Scratches of 3 to 12 pixels in photographs of 384 pixels.
+_base_ = '../global_local/gl_256x256_photos.py'
+
+test_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            dict(type='LoadImageFromFile'),
+            dict(type='Resize', scale=384, interpolation='area'),
+            dict(
+                type='LoadMask',
+                mask_mode='ff',
+                mask_config=dict(brush_width=(3, 12), max_loops=4),
+            ),
+            dict(type='PackInputs'),
+        ]
+    )
+)
