@@ -123,6 +123,8 @@ class ImageDataset(BaseDataset):
             paths = find_pictures(Path(self.data_prefix['img']), self.ann_file)
         else:
             paths = self._keys()
+        if self.in_memory is None:
+            return [self._entry(str(path)) for path in paths]
         with ThreadPool() as pool:
             return pool.map(self._entry, map(str, paths))
 

@@ -27,15 +27,15 @@ model = dict(
         global_disc_cfg=dict(num_convs=5, **_disc),
         local_disc_cfg=dict(num_convs=4, **_disc),
     ),
-    train_cfg=dict(iter_tc=1_100, iter_td=1_140, local_size=(64, 64)),
+    train_cfg=dict(iter_tc=740, iter_td=770, local_size=(64, 64)),
     trained_hole=56,
 )
 optim_wrapper = dict(generator=dict(optimizer=dict(lr=5e-4)))
 param_scheduler = dict(
-    generator=[dict(type='CosineAnnealingLR', by_epoch=False, T_max=1_200, eta_min=0)],
+    generator=[dict(type='CosineAnnealingLR', by_epoch=False, T_max=800, eta_min=0)],
     disc=[],
 )
-train_cfg = dict(max_iters=1_200, val_interval=1_200)
+train_cfg = dict(max_iters=800, val_interval=800)
 default_hooks = dict(
     logger=dict(interval=20),  # so that each phase ends with a line
     checkpoint=dict(interval=400, max_keep_ckpts=1),
