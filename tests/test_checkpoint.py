@@ -13,7 +13,7 @@ import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from test_inpaintor import build_small, optimizers
 
-from mmedit_gl.engine import load_weights, read_checkpoint
+from mmedit_gl.checkpoint import load_weights, read_checkpoint
 from mmedit_gl.errors import UserError
 
 FORMATS = pytest.mark.parametrize('is_zip', [True, False], ids=['zip', 'legacy'])
@@ -92,7 +92,7 @@ def test_checkpoint_of_a_run_loads_with_weights_only(tmp_path, is_zip):
     content = dict(state_dict=build_small().state_dict(), message_hub=hub.state_dict())
     path = save(content, tmp_path / 'c.pth', is_zip)
     with pytest.raises(Exception, match='Weights only load failed'):
-        torch.load(path, weights_only=True)  # the day it loads, allow_message_hub can go
+        torch.load(path, weights_only=True)  # the day it loads, _allow_message_hub can go
     restored = MessageHub('restored')
     restored.load_state_dict(read_checkpoint(path)['message_hub'])
     assert restored.get_info('iter') == 3

@@ -12,7 +12,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 
 from mmedit_gl.apis import init_model
-from mmedit_gl.engine import Runner, load_config, read_checkpoint
+from mmedit_gl.checkpoint import read_checkpoint
+from mmedit_gl.engine import Runner, load_config
 from mmedit_gl.errors import UserError
 
 FOLDER = ROOT / 'configs/inpainting/global_local'

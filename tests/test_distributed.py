@@ -15,7 +15,8 @@ import torch
 from conftest import ROOT, relative_error, shrink
 from recorded_run import record
 
-from mmedit_gl.engine import Runner, load_config, read_checkpoint
+from mmedit_gl.checkpoint import read_checkpoint
+from mmedit_gl.engine import Runner, load_config
 from mmedit_gl.evaluation import metrics_table, summarize
 
 # As in an activated environment, where `python` and `torchrun` are found; nothing else is set.

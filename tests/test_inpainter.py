@@ -23,12 +23,12 @@ from PIL import Image
 
 from mmedit_gl.apis import Inpainter, init_model, inpainting_inference
 from mmedit_gl.apis.inpainter import DEFAULT
-from mmedit_gl.apis.postprocess import postprocess
 from mmedit_gl.datasets import bbox2mask
 from mmedit_gl.engine import load_config
 from mmedit_gl.errors import UserError
 from mmedit_gl.evaluation import mean_colour
 from mmedit_gl.models import GLInpaintor, HoleAware, composite, to_uint8
+from mmedit_gl.pictures import postprocess
 from mmedit_gl.registry import MODELS
 
 SIZES = [(1, 2), (3, 5), (61, 66), (64, 64), (130, 97)]

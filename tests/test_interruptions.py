@@ -20,7 +20,8 @@ from mmengine.hooks import Hook
 from test_runner import build, read_log, train, weights
 from torch import Tensor
 
-from mmedit_gl.engine import checkpoints, load_config, read_checkpoint
+from mmedit_gl.checkpoint import read_checkpoint
+from mmedit_gl.engine import checkpoints, load_config
 from mmedit_gl.errors import UserError, one_sentence_errors
 
 EMA = [dict(type='EMAHook', decay=0.9)]

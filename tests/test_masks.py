@@ -3,7 +3,6 @@ import pytest
 
 from mmedit_gl.datasets import (
     bbox2mask,
-    binarize,
     free_form_mask,
     irregular_mask,
     mask2bbox,
@@ -11,6 +10,7 @@ from mmedit_gl.datasets import (
     shapes_mask,
 )
 from mmedit_gl.errors import UserError
+from mmedit_gl.pictures import painted
 
 
 def rngs(count):
@@ -76,10 +76,10 @@ def test_strokes_depend_on_the_generator_alone(draw):
 
 
 def test_masks_are_binary_from_half_of_white_on():
-    assert binarize(np.array([[0, 127, 128, 255]], np.uint8)).tolist() == [[0, 0, 1, 1]]
-    assert binarize(np.array([[0, 1]], np.uint8)).tolist() == [[0, 1]]
-    assert binarize(np.array([[False, True]])).tolist() == [[0, 1]]
-    assert binarize(np.zeros((2, 2), np.uint8)).sum() == 0
+    assert painted(np.array([[0, 127, 128, 255]], np.uint8)).tolist() == [[0, 0, 1, 1]]
+    assert painted(np.array([[0, 1]], np.uint8)).tolist() == [[0, 1]]
+    assert painted(np.array([[False, True]])).tolist() == [[0, 1]]
+    assert painted(np.zeros((2, 2), np.uint8)).sum() == 0
 
 
 def test_an_empty_mask_is_refused():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmedit_gl.models import membrane
+from mmedit_gl.pictures import membrane
 
 HEIGHT, WIDTH = 37, 41
 Y, X = np.mgrid[:HEIGHT, :WIDTH]

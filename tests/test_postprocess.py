@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 from conftest import random_image
 
-from mmedit_gl.apis import postprocess as module
-from mmedit_gl.apis.postprocess import clone, postprocess
+from mmedit_gl.pictures import clone, cloning, postprocess
 
 HEIGHT, WIDTH = 60, 71
 Y, X = np.mgrid[:HEIGHT, :WIDTH]
@@ -211,7 +210,7 @@ def test_the_cost_is_that_of_the_hole(monkeypatch):
 
         return call
 
-    monkeypatch.setattr(module, 'membrane', recorded(module.membrane, slice(2, 4)))
+    monkeypatch.setattr(cloning, 'membrane', recorded(cloning.membrane, slice(2, 4)))
     monkeypatch.setattr(cv2, 'inpaint', recorded(cv2.inpaint, slice(2)))
     assert not postprocess(image, image, hole).any()
     assert {(56, 66), (58, 88), (40, 50), (50, 80)} <= set(sizes)

@@ -3,7 +3,8 @@ import torch
 from conftest import make_batch, random_image
 
 from mmedit_gl.errors import UserError
-from mmedit_gl.models import GLPreprocessor, membrane, to_float, to_uint8
+from mmedit_gl.models import GLPreprocessor, to_float, to_uint8
+from mmedit_gl.pictures import membrane
 
 
 def test_every_uint8_value_survives_the_way_there_and_back():

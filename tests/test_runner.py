@@ -10,8 +10,9 @@ from conftest import ROOT, random_image, run_tool, shrink
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import Hook
 
+from mmedit_gl.checkpoint import read_checkpoint
 from mmedit_gl.datasets import ImageDataset
-from mmedit_gl.engine import Runner, load_config, read_checkpoint
+from mmedit_gl.engine import Runner, load_config
 from mmedit_gl.errors import UserError
 
 NUMBERS = itertools.count()

@@ -25,8 +25,9 @@ from test_runner import pictures_with_bad_ones
 
 import mmedit_gl
 from mmedit_gl.apis import init_model
+from mmedit_gl.checkpoint import read_checkpoint
 from mmedit_gl.datasets import bbox2mask
-from mmedit_gl.engine import load_config, read_checkpoint
+from mmedit_gl.engine import load_config
 from mmedit_gl.evaluation import l1
 from mmedit_gl.registry import DATASETS
 

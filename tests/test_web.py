@@ -18,8 +18,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from mmedit_gl.apis import Inpainter, init_model
-from mmedit_gl.apis.images import Picture
 from mmedit_gl.engine import load_config
+from mmedit_gl.pictures import picture_of, read_picture, write_picture
 
 DESKTOP = dict(viewport=dict(width=700, height=600))
 PHONE = dict(viewport=dict(width=390, height=844), has_touch=True, is_mobile=True)
@@ -131,7 +131,7 @@ def expect_message(page, text):
 
 
 def read(path):
-    return Picture.read(path).bgr
+    return read_picture(path).bgr
 
 
 def changed(before, after):
@@ -142,7 +142,7 @@ def changed(before, after):
 @pytest.fixture
 def png(tmp_path):
     path = tmp_path / 'my picture.png'
-    Picture.of(random_image(0, HEIGHT, WIDTH)).save(path)
+    write_picture(picture_of(random_image(0, HEIGHT, WIDTH)), path)
     return path
 
 
@@ -273,11 +273,11 @@ def test_ten_at_once_get_each_their_own(url, small, tmp_path):
     inpainter = Inpainter(small[1], small[3], device='cpu')
 
     def work(i):
-        picture = Picture.of(random_image(i, 60 + i, 80))
+        picture = picture_of(random_image(i, 60 + i, 80))
         hole = np.zeros((60 + i, 80), np.uint8)
         hole[10:45, 10 + i : 40 + 2 * i] = 1
         postprocess, native = i % 3 == 1, i % 3 == 2
-        picture.save(tmp_path / f'{i}.png')
+        write_picture(picture, tmp_path / f'{i}.png')
         layer = np.zeros((*hole.shape, 4), np.uint8)
         layer[hole == 1] = 255, 0, 0, 180
         Image.fromarray(layer).save(tmp_path / f'{i}_layer.png')

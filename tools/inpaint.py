@@ -8,9 +8,16 @@ import torch
 from rich.progress import Progress
 
 from mmedit_gl.apis import Inpainter
-from mmedit_gl.apis.images import MAX_MEGAPIXELS, Picture, check_writable, read_hole
 from mmedit_gl.errors import ImageError, UserError, one_sentence_errors
 from mmedit_gl.evaluation import make_folder, strip
+from mmedit_gl.pictures import (
+    MAX_MEGAPIXELS,
+    check_writable,
+    picture_of,
+    read_hole,
+    read_picture,
+    write_picture,
+)
 
 PICTURES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
 MASKS = ('.png', '.jpg', '.jpeg', '.webp', '.bmp')
@@ -90,16 +97,16 @@ def complete(inpainter: Inpainter, job: tuple, args: argparse.Namespace) -> list
     for target in written:
         if target.exists() and not args.overwrite:
             raise ImageError(f'{target} is there already: give another place, or --overwrite')
-    picture = Picture.read(path, args.max_megapixels)
+    picture = read_picture(path, args.max_megapixels)
     options = dict(invert=args.invert_mask, resize=args.resize_mask)
     hole = read_hole(mask, picture.pixels.shape[:2], max_megapixels=args.max_megapixels, **options)
     fit = None if args.native else inpainter.trained_hole
     completed = inpainter.complete(picture, hole, args.postprocess, fit)
-    completed.save(out)
+    write_picture(completed, out)
     if args.save_strips:
         arrays = dict(gt_img=picture.bgr, fake_img=completed.bgr, mask=hole[..., None])
         sample = {name: torch.from_numpy(a).permute(2, 0, 1) for name, a in arrays.items()}
-        Picture.of(strip(sample)).save(written[1])
+        write_picture(picture_of(strip(sample)), written[1])
     return completed.notes
 
 

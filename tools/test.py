@@ -11,14 +11,13 @@ from rich.progress import Progress
 from torch.utils.data import default_collate
 
 import mmedit_gl
+from mmedit_gl.checkpoint import local_file, sha256
 from mmedit_gl.engine import (
     CompletionsHook,
     Runner,
     TestProgressHook,
     leave_processes,
     load_config,
-    local_file,
-    sha256,
 )
 from mmedit_gl.errors import UserError, one_sentence_errors
 from mmedit_gl.evaluation import (

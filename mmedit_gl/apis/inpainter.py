@@ -12,12 +12,12 @@ from mmengine import Config
 from mmengine.device import get_device
 from PIL import Image
 
-from mmedit_gl.apis.images import ImageLike, Picture, read_hole
-from mmedit_gl.apis.postprocess import clone, windows
-from mmedit_gl.apis.postprocess import postprocess as paper_postprocess
-from mmedit_gl.engine import best_weights, load_config, load_weights, read_checkpoint
+from mmedit_gl.checkpoint import best_weights, load_weights, read_checkpoint
+from mmedit_gl.engine import load_config
 from mmedit_gl.errors import UserError
 from mmedit_gl.models import GLInpaintor, GLPreprocessor, HoleAware, to_float, to_uint8
+from mmedit_gl.pictures import ImageLike, Picture, clone, picture_of, read_hole, windows
+from mmedit_gl.pictures import postprocess as paper_postprocess
 from mmedit_gl.registry import MODELS
 
 # The small model that the package ships; its model card stands beside it.
@@ -74,7 +74,7 @@ class Inpainter:
     ) -> Image.Image | np.ndarray:
         """The picture with its hole filled; outside the hole it comes back bit for bit.
 
-        `image` is a path, a PIL image, or an array as `Picture.of` takes it, and comes back as the
+        `image` is a path, a PIL image, or an array as `picture_of` takes it, and comes back as the
         same kind, a path as a PIL image. `mask` is any of them, as `read_hole` takes it; an empty
         one gives the picture as it is, with a warning. `postprocess` and `fit` are those of
         `complete`. Raises `UserError` for what cannot be used.
@@ -114,7 +114,7 @@ def inpainting_inference(
 
 
 def _answer(complete: Callable, image: ImageLike, mask: ImageLike, *options):
-    picture = Picture.of(image)
+    picture = picture_of(image)
     completed = complete(picture, read_hole(mask, picture.pixels.shape[:2]), *options)
     result = completed.as_given()
     for note in completed.notes:

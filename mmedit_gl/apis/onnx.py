@@ -18,7 +18,7 @@ from mmedit_gl.models import GLInpaintor, GLPreprocessor, to_float, to_uint8
 CHECKED = [(1, 64, 64), (2, 96, 160), (1, 75, 131), (1, 256, 256)]  # batch, height, width
 ROUNDED = 1e-3  # share of the samples that may be rounded the other way, by one level
 
-# `mmedit_gl.models.membrane` as ONNX writes it, in a graph for pictures of every size: conjugate
+# `mmedit_gl.pictures.membrane` as ONNX writes it, in a graph for pictures of every size: conjugate
 # gradients for each channel of each picture, until the Laplacian is about 0.
 MEMBRANE = """
 <domain: "mmedit_gl", opset_import: ["": 18]>

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mmedit_gl.apis.images import Picture, read_hole
 from mmedit_gl.apis.inpainter import Inpainter
 from mmedit_gl.errors import ImageError, UserError
+from mmedit_gl.pictures import Picture, read_hole, read_picture, write_picture
 
 os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
 try:
@@ -88,7 +88,7 @@ class Page:
         upload, canvas, tools = gr.skip(), None, {}
         if path is not None:
             try:
-                background = _reduced(Picture.read(path, self.max_megapixels).bgr, CANVAS)
+                background = _reduced(read_picture(path, self.max_megapixels).bgr, CANVAS)
                 canvas = dict(background=background, layers=[], composite=None)
                 tools = _tools(max(1, max(background.size) // 25))
             except UserError as error:
@@ -114,12 +114,12 @@ class Page:
         try:
             if path is None or not Path(path).exists():
                 raise ImageError('there is no picture, or no longer: open one')
-            picture = Picture.read(path, self.max_megapixels)
+            picture = read_picture(path, self.max_megapixels)
             hole = read_hole(_painted(painting, picture), picture.bgr.shape[:2], resize=True)
             fit = None if native else self.inpainter.trained_hole
             completed = self.inpainter.complete(picture, hole, postprocess, fit)
             out = Path(tempfile.mkdtemp(dir=self.folder)) / _completed_name(path, picture)
-            completed.save(out)
+            write_picture(completed, out)
         except UserError as error:
             raise gr.Error(_for_page(str(error), path), print_exception=False) from None
         for note in completed.notes:

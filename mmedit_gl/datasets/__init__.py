@@ -4,7 +4,6 @@ from .demo_photos import DemoPhotos
 from .image_dataset import ImageDataset, read_image, read_list
 from .masks import (
     bbox2mask,
-    binarize,
     free_form_mask,
     irregular_mask,
     mask2bbox,
@@ -37,7 +36,6 @@ __all__ = [
     'RandomResize',
     'Resize',
     'bbox2mask',
-    'binarize',
     'free_form_mask',
     'irregular_mask',
     'mask2bbox',

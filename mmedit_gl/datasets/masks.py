@@ -53,14 +53,6 @@ def mask2bbox(mask: np.ndarray) -> tuple[int, int, int, int]:
     return top, left, int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left
 
 
-def binarize(mask: np.ndarray) -> np.ndarray:
-    """A mask as people draw it, `(H, W)` of any type, to 0 and 1.
-
-    Hole is what is at least half of the range: 128 of 255, or 1 where no value exceeds 1.
-    """
-    return (mask >= (128 if mask.max(initial=0) > 1 else 1)).astype(np.uint8)
-
-
 def irregular_mask(
     rng: np.random.Generator,
     img_shape: tuple[int, int],

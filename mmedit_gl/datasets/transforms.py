@@ -15,7 +15,6 @@ from mmcv.transforms import BaseTransform
 from mmedit_gl.datasets.image_dataset import read_image, read_list
 from mmedit_gl.datasets.masks import (
     bbox2mask,
-    binarize,
     free_form_mask,
     irregular_mask,
     mask2bbox,
@@ -23,6 +22,7 @@ from mmedit_gl.datasets.masks import (
     shapes_mask,
 )
 from mmedit_gl.errors import ImageError, UserError
+from mmedit_gl.pictures import painted
 from mmedit_gl.registry import TRANSFORMS
 
 INTERPOLATIONS = dict(area=cv2.INTER_AREA, bilinear=cv2.INTER_LINEAR)
@@ -277,7 +277,7 @@ class _MaskOfMix:
 
 def _read_mask(path: Path) -> np.ndarray:
     try:
-        return binarize(read_image(str(path), cv2.IMREAD_GRAYSCALE))
+        return painted(path)
     except ImageError as error:
         # A missing mask is not one bad picture among millions: the set is incomplete.
         raise UserError(str(error)) from None

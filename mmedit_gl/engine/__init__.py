@@ -1,6 +1,5 @@
 """What surrounds the model in a run."""
 
-from .checkpoint import best_weights, load_weights, local_file, read_checkpoint, sha256
 from .config import load_config
 from .hooks import (
     CheckpointHook,
@@ -33,12 +32,7 @@ __all__ = [
     'TestProgressHook',
     'TrainLoop',
     'TrainSamplesHook',
-    'best_weights',
     'checkpoints',
     'leave_processes',
     'load_config',
-    'load_weights',
-    'local_file',
-    'read_checkpoint',
-    'sha256',
 ]

@@ -2,45 +2,11 @@
 
 import logging
 import os
-import pickle
 import subprocess
-from contextlib import AbstractContextManager
 
-import numpy as np
 import torch
 import torch.distributed
 from mmengine.dist import barrier, is_distributed
-from mmengine.logging import HistoryBuffer
-from torch.serialization import safe_globals
-
-
-def _history_buffer_method(owner: type, name: str):
-    """`builtins.getattr` of a checkpoint, for the statistics of a HistoryBuffer alone."""
-    if owner is not HistoryBuffer or name not in HistoryBuffer._statistics_methods:
-        raise pickle.UnpicklingError(f'a checkpoint may not ask for getattr({owner!r}, {name!r})')
-    return getattr(HistoryBuffer, name)
-
-
-def allow_message_hub() -> AbstractContextManager:
-    """Lets `torch.load(..., weights_only=True)` read the log that mmengine saves with the weights.
-
-    Goes with `test_checkpoint_of_a_run_loads_with_weights_only`.
-    """
-    HistoryBuffer()  # fills HistoryBuffer._statistics_methods
-    scalar_dtypes = [type(np.dtype(code)) for code in (np.float64, np.float32, np.int64, np.bool_)]
-    reconstruct = np._core.multiarray if hasattr(np, '_core') else np.core.multiarray
-    names = ('numpy._core.multiarray', 'numpy.core.multiarray')
-    return safe_globals(
-        [
-            HistoryBuffer,
-            np.ndarray,
-            np.dtype,
-            *scalar_dtypes,
-            *((reconstruct._reconstruct, f'{name}._reconstruct') for name in names),
-            *((reconstruct.scalar, f'{name}.scalar') for name in names),
-            (_history_buffer_method, 'builtins.getattr'),
-        ]
-    )
 
 
 def init_gloo(launcher: str) -> None:

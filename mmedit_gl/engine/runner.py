@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from mmedit_gl.engine.checkpoint import best_weights, load_weights, read_checkpoint
+from mmedit_gl.checkpoint import best_weights, load_weights, read_checkpoint
 from mmedit_gl.engine.mmengine_fixes import init_gloo, is_worth_reading
 from mmedit_gl.errors import UserError
 from mmedit_gl.registry import LOOPS

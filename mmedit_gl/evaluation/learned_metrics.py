@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from mmedit_gl.checkpoint import read_checkpoint
 from mmedit_gl.errors import UserError
 
 ALEXNET = 'https://download.pytorch.org/models/alexnet-owt-7be5be79.pth'
@@ -81,8 +82,6 @@ def _local_file(metric: str, url: str) -> Path:
     """Where torch keeps what is at a URL; its hash is checked, and that it holds tensors alone."""
     if not all(map(find_spec, ('torchmetrics', 'torch_fidelity'))):
         raise UserError(f'{metric} is measured by torchmetrics: pip install -e ".[metrics]"')
-    from mmedit_gl.engine import read_checkpoint  # which itself imports this package
-
     path = Path(torch.hub.get_dir()) / 'checkpoints' / Path(url).name
     if not path.is_file():
         raise UserError(f'{metric} needs the weights of a network: download {url} to {path}')

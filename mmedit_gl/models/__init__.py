@@ -6,7 +6,6 @@ from .hole_aware import HoleAware
 from .inpaintor import GLInpaintor, Phase, composite
 from .local_window import crop, local_windows
 from .losses import GANLoss, L1Loss, MSELoss
-from .membrane import membrane
 from .preprocessor import GLPreprocessor, to_float, to_uint8
 
 __all__ = [
@@ -26,7 +25,6 @@ __all__ = [
     'composite',
     'crop',
     'local_windows',
-    'membrane',
     'to_float',
     'to_uint8',
 ]

@@ -8,7 +8,7 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from mmedit_gl.errors import UserError
-from mmedit_gl.models.membrane import CYCLES, membrane
+from mmedit_gl.pictures import CYCLES, membrane
 from mmedit_gl.registry import MODELS
 
 HOLE_FILLS = ('colour', 'membrane')

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 
-from mmedit_gl.models import membrane
+from mmedit_gl.pictures.membrane import membrane
 
 RADIUS = 3  # pixels: how far off fast marching takes a colour from
 

@@ -3,14 +3,17 @@
 import hashlib
 import pickle
 import re
+from contextlib import AbstractContextManager
 from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlparse
 
+import numpy as np
 import torch
+from mmengine.logging import HistoryBuffer
 from torch import Tensor, nn
+from torch.serialization import safe_globals
 
-from mmedit_gl.engine.mmengine_fixes import allow_message_hub
 from mmedit_gl.errors import UserError
 
 
@@ -54,7 +57,7 @@ def _read(path: Path, map_location: str | torch.device) -> dict:
         raise UserError(f'no checkpoint {path}: expected a file, or a URL beginning with https://')
     _check_hash(path)
     try:
-        with allow_message_hub():
+        with _allow_message_hub():
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         if name := re.search(r'GLOBAL (\S+)|ask for (.+)', str(error)):
@@ -70,6 +73,35 @@ def _read(path: Path, map_location: str | torch.device) -> dict:
     if isinstance(checkpoint, dict) and checkpoint and _all_tensors(checkpoint):
         return dict(state_dict=checkpoint)
     raise UserError(f'{path} holds no weights: expected a dict with a state_dict')
+
+
+def _history_buffer_method(owner: type, name: str):
+    """`builtins.getattr` of a checkpoint, for the statistics of a HistoryBuffer alone."""
+    if owner is not HistoryBuffer or name not in HistoryBuffer._statistics_methods:
+        raise pickle.UnpicklingError(f'a checkpoint may not ask for getattr({owner!r}, {name!r})')
+    return getattr(HistoryBuffer, name)
+
+
+def _allow_message_hub() -> AbstractContextManager:
+    """Lets `torch.load(..., weights_only=True)` read the log that mmengine saves with the weights.
+
+    Goes with `test_checkpoint_of_a_run_loads_with_weights_only`.
+    """
+    HistoryBuffer()  # fills HistoryBuffer._statistics_methods
+    scalar_dtypes = [type(np.dtype(code)) for code in (np.float64, np.float32, np.int64, np.bool_)]
+    reconstruct = np._core.multiarray if hasattr(np, '_core') else np.core.multiarray
+    names = ('numpy._core.multiarray', 'numpy.core.multiarray')
+    return safe_globals(
+        [
+            HistoryBuffer,
+            np.ndarray,
+            np.dtype,
+            *scalar_dtypes,
+            *((reconstruct._reconstruct, f'{name}._reconstruct') for name in names),
+            *((reconstruct.scalar, f'{name}.scalar') for name in names),
+            (_history_buffer_method, 'builtins.getattr'),
+        ]
+    )
 
 
 def best_weights(checkpoint: dict) -> dict[str, Tensor]:
