@@ -1,0 +1,68 @@
+"""Completions of pictures up to 3840x2160, beside plain code for the whole picture."""
+
+import argparse
+import multiprocessing
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine import Config
+from mmengine.device import get_device
+
+from benchmarks.shared import measure, random_batch, table
+from mmedit_gl.apis import Inpainter
+from mmedit_gl.models import composite, to_float
+from mmedit_gl.registry import MODELS
+
+OPTIONS = {'--device': dict(default=get_device(), help='default: a GPU where there is one')}
+# Pictures to complete, and the side of the hole in their middle, in pixels.
+INFER = [(256, 256, 128), (512, 512, 128), (1024, 1024, 256), (3840, 2160, 256)]
+
+
+def run(cfg: Config, args: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder, 'random.pth')
+        plain = MODELS.build(cfg.model).to(args.device).eval()
+        torch.save(plain.state_dict(), checkpoint)
+        variants = {
+            precision: Inpainter(cfg, checkpoint, args.device, precision)
+            for precision in ('fp32', 'bf16')
+        }
+
+        @torch.no_grad()
+        def complete(bgr: np.ndarray, hole: np.ndarray) -> None:
+            gt_img = to_float(torch.from_numpy(bgr.transpose(2, 0, 1).copy())[None].to(args.device))
+            mask = torch.from_numpy(hole)[None, None].to(args.device).float()
+            fake_res = plain.generator(gt_img * (1 - mask), mask)
+            composite(dict(gt_img=gt_img, mask=mask), fake_res).cpu()
+
+        variants = {'plain fp32, the whole picture': complete, **variants}
+        for width, height, side in INFER:
+            bgr, hole = picture_and_hole(width, height, side)
+            seconds = measure(
+                {name: lambda v=v, args=(bgr, hole): v(*args) for name, v in variants.items()},
+                args.rounds,
+            )
+            table(f'{width}x{height}, hole {side}x{side}', seconds, images=1)
+        if args.device == 'cpu' and Path('/proc/self/status').exists():
+            context = multiprocessing.get_context('spawn')
+            with context.Pool(1) as pool:
+                gigabytes = pool.apply(peak_memory, (cfg.filename, checkpoint, INFER[-1]))
+            print(f'peak memory of a process that completes the last: {gigabytes:.2f} GB')
+
+
+def picture_and_hole(width: int, height: int, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Noise with a hole in the middle."""
+    box = ((height - side) // 2, (width - side) // 2, side, side)
+    batch = random_batch((height, width), [box])
+    return batch['gt_img'][0].numpy(), batch['mask'][0, 0].numpy()
+
+
+def peak_memory(config: str, checkpoint: Path, sizes: tuple[int, int, int]) -> float:
+    """Of this process, in 10^9 bytes, after one completion."""
+    Inpainter(config, checkpoint, 'cpu')(*picture_and_hole(*sizes))
+    # Not getrusage, which also counts what this process was begun from.
+    status = Path('/proc/self/status').read_text()
+    return int(re.search(r'VmHWM:\s+(\d+) kB', status)[1]) * 1024 / 1e9
