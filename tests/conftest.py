@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ import torch
 from mmengine import Config
 from mmengine.logging import MessageHub
 from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 from mmedit_gl.datasets import bbox2mask
 from mmedit_gl.engine import load_config
@@ -181,15 +183,31 @@ def small_config(tmp_path, data_root):
     return write
 
 
-@pytest.fixture(scope='module')
-def browser() -> Browser:
-    """Chromium, without what it fetches of its own accord."""
-    path = shutil.which('chromium') or shutil.which('google-chrome')
-    assert path, 'pages are tested in Chromium: install the package chromium of your system'
+@pytest.fixture(scope='session')
+def browser() -> Iterator[Browser]:
+    """Chromium, Chrome or Edge, without what they fetch of their own accord."""
     flags = ['--no-sandbox', '--disable-gpu', '--disable-sync', '--no-first-run']
     flags += ['--disable-background-networking', '--disable-component-update']
+    found = filter(None, map(shutil.which, ('chromium', 'chromium-browser')))
+    choices = [dict(executable_path=path) for path in found]
+    choices += [dict(channel=name) for name in ('chrome', 'msedge', 'chromium')]
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=path, args=flags)
+        for choice in choices:
+            with suppress(PlaywrightError):  # of one that is not there
+                browser = playwright.chromium.launch(**choice, args=flags)
+                break
+        else:
+            pytest.skip('no browser')
+        yield browser
+        browser.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if left_out := terminalreporter.stats.get('skipped'):
+        terminalreporter.write_line(
+            f'{len(left_out)} tests of pages were left out: they need Chromium, Chrome or Edge, '
+            'install the package chromium'
+        )
 
 
 def run_tool(name: str, *args, cwd: Path, **kwargs) -> subprocess.CompletedProcess:

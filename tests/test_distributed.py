@@ -276,7 +276,8 @@ def test_the_death_of_a_process_ends_the_run_with_a_sentence(killed):
     assert outputs[1].count('error: another process of the run ended or cannot be reached (') == 1
     assert '; go on by --resume\n' in outputs[1]
     for output in outputs:
-        assert f'File "{ROOT}' not in output  # torchrun has a traceback of its own
+        # torchrun has a traceback of its own, and its files may lie in the clone too.
+        assert not re.search(f'File "{ROOT}/(mmedit_gl|tools)', output)
 
 
 def test_slurm_starts_the_processes_of_a_run(small, tmp_path):
