@@ -235,7 +235,9 @@ def test_where_no_file_can_be_written_the_tool_says_so(
 @pytest.mark.parametrize('name', ['onnx', 'onnxruntime', 'onnxscript'])
 def test_missing_packages_are_named_with_the_remedy(exported, tmp_path, monkeypatch, name):
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(UserError, match=rf'{name} is not installed: pip install -e "\.\[onnx\]"'):
+    with pytest.raises(
+        UserError, match=rf'{name} is not installed: pip install "mmedit_gl\[onnx\]"'
+    ):
         export_onnx(exported[0], tmp_path / 'gl.onnx')
     assert not list(tmp_path.iterdir())
 

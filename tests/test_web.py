@@ -345,7 +345,7 @@ def test_gradio_that_is_not_installed_is_said_in_a_sentence(small, tmp_path):
     env = {**os.environ, 'PYTHONPATH': str(tmp_path)}
     done = run_tool('serve.py', *small, cwd=tmp_path, env=env)
     assert (done.returncode, done.stdout) == (2, '')
-    assert done.stderr == 'error: the page is made with gradio: pip install -e ".[web]"\n'
+    assert done.stderr == 'error: the page is made with gradio: pip install "mmedit_gl[web]"\n'
 
 
 def test_without_scikit_image_there_are_no_examples(small, tmp_path):

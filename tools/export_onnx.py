@@ -9,7 +9,7 @@ from mmedit_gl.errors import one_sentence_errors
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='a file of configs/inpainting/global_local, or your own')
+    parser.add_argument('config', help='a name as gl_256x256_8x12_places, or a file of your own')
     parser.add_argument('checkpoint', help='path or URL')
     parser.add_argument('out', help='the file to write, e.g. gl.onnx')
     return parser.parse_args()

@@ -8,7 +8,9 @@ from mmedit_gl.errors import one_sentence_errors
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--config', help='default, with --checkpoint: the model of this package')
+    parser.add_argument(
+        '--config', help='its name or file; default, with --checkpoint: the model of this package'
+    )
     parser.add_argument('--checkpoint', help='path or URL')
     parser.add_argument('--device', help='default: a GPU where there is one')
     parser.add_argument('--precision', choices=['fp32', 'bf16'], default='fp32')

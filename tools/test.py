@@ -37,7 +37,7 @@ from mmedit_gl.evaluation import (
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        'config', nargs='?', help='a file of configs/inpainting/global_local, or your own'
+        'config', nargs='?', help='a name as gl_256x256_8x12_places, or a file of your own'
     )
     parser.add_argument(
         'checkpoint', nargs='?', help='path or URL; may be left out with --baseline'

@@ -14,7 +14,7 @@ from mmedit_gl.evaluation import metrics_table, summarize
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='a file of configs/inpainting/global_local, or your own')
+    parser.add_argument('config', help='a name as gl_256x256_8x12_places, or a file of your own')
     parser.add_argument('--work-dir', help='where the run writes; default: work_dirs/CONFIG')
     parser.add_argument(
         '--resume',

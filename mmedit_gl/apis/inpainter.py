@@ -32,9 +32,9 @@ def init_model(
 ) -> GLInpaintor:
     """The model of a configuration, ready to complete pictures.
 
-    `checkpoint` is a path or URL, read as `read_checkpoint` says; without it the weights are
-    random. `device` is by default a GPU where there is one. Raises `UserError` for what cannot be
-    loaded.
+    `config` may be a path or a name, as `load_config` takes it. `checkpoint` is a path or URL, read
+    as `read_checkpoint` says; without it the weights are random. `device` is by default a GPU where
+    there is one. Raises `UserError` for what cannot be loaded.
     """
     cfg = config if isinstance(config, Config) else load_config(config)
     model = MODELS.build(cfg.model)

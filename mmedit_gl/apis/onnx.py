@@ -106,7 +106,7 @@ def export_onnx(model: GLInpaintor, path: str | Path) -> str:
             import_module(name)
     except ImportError:
         raise UserError(
-            f'cannot export to ONNX, for {name} is not installed: pip install -e ".[onnx]"'
+            f'cannot export to ONNX, for {name} is not installed: pip install "mmedit_gl[onnx]"'
         ) from None
     path = Path(path)
     if path.is_dir():

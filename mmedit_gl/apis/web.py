@@ -21,7 +21,7 @@ os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
 try:
     import gradio as gr
 except ImportError:
-    raise UserError('the page is made with gradio: pip install -e ".[web]"') from None
+    raise UserError('the page is made with gradio: pip install "mmedit_gl[web]"') from None
 
 MAX_MEGAPIXELS, MAX_UPLOAD = 25, '50mb'
 SUFFIXES = ['.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff']

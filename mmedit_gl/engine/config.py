@@ -6,6 +6,7 @@ from pathlib import Path
 from mmengine import Config
 
 from mmedit_gl.errors import UserError
+from mmedit_gl.shipped import CONFIGS
 
 KEYS = {
     'compile',
@@ -40,13 +41,12 @@ KEYS = {
 def load_config(path: str | Path, options: dict | None = None) -> Config:
     """A configuration file with `options`, dotted keys and their values, put over it.
 
-    Raises `UserError` for a file that cannot be read and for top-level keys without an effect;
-    those that begin with an underscore are the file's own.
+    `path` is a file or the name of one that the package ships: the end of its path, with or without
+    `.py`, as `gl_256x256_8x12_places` or `photos/boxes`. Raises `UserError` for a file that is not
+    there or cannot be read, and for top-level keys without an effect; those that begin with an
+    underscore are the file's own.
     """
-    if not Path(path).is_file():
-        raise UserError(
-            f'no configuration {path}: expected a Python file, as in configs/inpainting'
-        )
+    path = _find(Path(path))
     try:
         cfg = Config.fromfile(path)
         cfg.merge_from_dict(options or {})
@@ -58,3 +58,21 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
             hint = f'did you mean {close[0]!r}?' if close else f'expected one of {sorted(KEYS)}'
             raise UserError(f'unknown configuration key {key!r}: {hint}')
     return cfg
+
+
+def _find(path: Path) -> Path:
+    if path.is_file():
+        return path
+    end = Path(str(path).removesuffix('.py')).parts
+    places = sorted(file.relative_to(CONFIGS.parent) for file in CONFIGS.rglob('*.py'))
+    shipped = [place.with_suffix('') for place in places if '_base_' not in place.parts]
+    found = [place for place in shipped if place.parts[-len(end) :] == end]
+    if len(found) == 1:
+        return CONFIGS.parent / f'{found[0]}.py'
+    if found:
+        raise UserError(f'several configurations are named {path}: {", ".join(map(str, found))}')
+    names = [place.name for place in shipped]
+    close = get_close_matches(path.name.removesuffix('.py'), names) or names
+    raise UserError(
+        f'no configuration {path}: expected a Python file, or a name as {", ".join(close)}'
+    )

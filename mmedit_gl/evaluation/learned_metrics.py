@@ -81,7 +81,7 @@ def load_inception() -> nn.Module:
 def _local_file(metric: str, url: str) -> Path:
     """Where torch keeps what is at a URL; its hash is checked, and that it holds tensors alone."""
     if not all(map(find_spec, ('torchmetrics', 'torch_fidelity'))):
-        raise UserError(f'{metric} is measured by torchmetrics: pip install -e ".[metrics]"')
+        raise UserError(f'{metric} is measured by torchmetrics: pip install "mmedit_gl[metrics]"')
     path = Path(torch.hub.get_dir()) / 'checkpoints' / Path(url).name
     if not path.is_file():
         raise UserError(f'{metric} needs the weights of a network: download {url} to {path}')

@@ -18,7 +18,7 @@ from mmedit_gl.registry import DATASETS
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='a file of configs/inpainting/global_local, or your own')
+    parser.add_argument('config', help='a name as gl_256x256_8x12_places, or a file of your own')
     parser.add_argument(
         '--max-images',
         type=int,
