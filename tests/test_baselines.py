@@ -52,6 +52,14 @@ def test_mean_colour_restores_a_constant_picture():
     assert np.array_equal(mean_colour(damaged, mask), img)
 
 
+def test_a_membrane_continues_a_slope():
+    img, damaged, mask = flat_picture_with_a_hole()
+    slope = np.linspace(0, 118, 60).round().astype(np.uint8)
+    img[:], damaged[:] = slope[:, None], slope[:, None]
+    damaged[mask == 1] = 0
+    assert abs(BASELINES['membrane'](damaged, mask).astype(int) - img).max() <= 1
+
+
 def test_telea_restores_a_constant_picture_up_to_its_rounding():
     img, damaged, mask = flat_picture_with_a_hole()
     error = telea(damaged, mask).astype(int) - img
@@ -75,7 +83,7 @@ def test_patchmatch_continues_a_texture_that_no_smooth_fill_can():
         for name, fill in BASELINES.items()
     }
     assert error['patchmatch'] < 30
-    assert min(error[name] for name in ('mean', 'telea', 'ns')) > 90
+    assert min(error[name] for name in ('mean', 'telea', 'ns', 'membrane')) > 90
 
 
 def test_telea_goes_on_with_what_surrounds_the_hole():

@@ -8,10 +8,13 @@ from types import ModuleType
 
 import cv2
 import numpy as np
+import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
 from mmedit_gl.errors import UserError
+from mmedit_gl.models import to_float, to_uint8
+from mmedit_gl.pictures import membrane
 from mmedit_gl.registry import MODELS
 
 
@@ -33,6 +36,13 @@ def navier_stokes(img: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return cv2.inpaint(img, mask, 3, cv2.INPAINT_NS)
 
 
+def harmonic(img: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The smoothest continuation of what is around: where `hole_fill='membrane'` begins."""
+    pictures = to_float(torch.from_numpy(img).permute(2, 0, 1)[None].float())
+    hole = torch.from_numpy(mask)[None, None].float()
+    return to_uint8(membrane(pictures, hole))[0].permute(1, 2, 0).numpy()
+
+
 def patchmatch(img: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Patches of 7x7 pixels from elsewhere in the picture (Barnes et al. 2009), from one seed."""
     library = import_patchmatch()
@@ -46,14 +56,20 @@ def import_patchmatch() -> ModuleType:
         import patchmatch
     except ImportError:
         raise UserError(
-            'patchmatch is computed by PyPatchMatch: pip install -e ".[patchmatch]"'
+            'patchmatch is computed by PyPatchMatch: pip install "mmedit_gl[patchmatch]"'
         ) from None
     if not patchmatch.patchmatch_available:
         raise UserError('PyPatchMatch has no compiled part here: see its page on how to build it')
     return patchmatch
 
 
-BASELINES = dict(mean=mean_colour, telea=telea, ns=navier_stokes, patchmatch=patchmatch)
+BASELINES = dict(
+    mean=mean_colour,
+    telea=telea,
+    ns=navier_stokes,
+    membrane=harmonic,
+    patchmatch=patchmatch,
+)
 
 
 @MODELS.register_module()
