@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import make_batch, random_image
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from mmedit_gl.datasets import bbox2mask
@@ -21,7 +24,7 @@ from mmedit_gl.evaluation import (
     telea,
 )
 
-SIZES = [(11, 11), (12, 40), (64, 48), (37, 91), (128, 128)]
+SIZES = [(11, 11), (12, 40), (64, 48), (37, 91), (128, 128), (300, 250)]
 
 
 def pictures(*images):
@@ -88,7 +91,7 @@ def test_psnr_and_ssim_agree_with_scikit_image(size):
         pred, target = pictures(other), pictures(image)
         expected = peak_signal_noise_ratio(image, other, data_range=255)
         assert psnr(pred, target).item() == pytest.approx(expected, rel=1e-9)
-        assert ssim(pred, target).item() == pytest.approx(skimage_ssim(image, other), abs=1e-6)
+        assert ssim(pred, target).item() == pytest.approx(skimage_ssim(image, other), abs=1e-7)
         whole = np.ones((1, 1, *size), np.uint8)
         expected = 100 * np.abs(image / 255 - other / 255).mean()
         assert l1_image(pred, target).item() == pytest.approx(expected, rel=1e-12)
@@ -101,7 +104,7 @@ def test_ssim_of_a_hole_agrees_with_scikit_image_wherever_it_lies():
         completed = image.copy()
         completed[top : top + 11, left : left + 11] = other[top : top + 11, left : left + 11]
         value = ssim(pictures(completed), pictures(image)).item()
-        assert value == pytest.approx(skimage_ssim(image, completed), abs=1e-6)
+        assert value == pytest.approx(skimage_ssim(image, completed), abs=1e-7)
 
 
 def test_ssim_of_a_picture_smaller_than_its_window_is_refused():
@@ -119,11 +122,74 @@ def test_a_constant_error_has_a_closed_form(k):
     assert psnr(target + k, target).tolist() == pytest.approx([20 * np.log10(255 / k)] * 2)
 
 
-def test_ssim_of_flat_pictures_is_their_luminance_term():
-    dark, light = torch.full((1, 3, 16, 16), 50.0), torch.full((1, 3, 16, 16), 150.0)
+@pytest.mark.parametrize(
+    ('dark', 'light'), [(0, 1), (0, 2), (1, 2), (50, 150), (254, 255), (0, 255)]
+)
+def test_ssim_of_flat_pictures_is_their_luminance_term(dark, light):
     c1 = 2.55**2
-    expected = (2 * 50 * 150 + c1) / (50**2 + 150**2 + c1)
-    assert ssim(dark.byte(), light.byte()).item() == pytest.approx(expected)
+    expected = (2 * dark * light + c1) / (dark**2 + light**2 + c1)
+    flat = [torch.full((1, 3, 16, 16), level, dtype=torch.uint8) for level in (dark, light)]
+    assert ssim(*flat).item() == pytest.approx(expected, abs=1e-7)
+
+
+def textbook_ssim(image, other):
+    """Window by window, with variances about the mean."""
+    offset = np.arange(-5, 6)
+    weights = np.exp(-(offset[:, None] ** 2 + offset**2) / (2 * 1.5**2)).ravel()
+    weights /= weights.sum()
+    views = (sliding_window_view(img.astype(float), (11, 11), (0, 1)) for img in (image, other))
+    x, y = (view.reshape(-1, 121) for view in views)
+    mean_x, mean_y = x @ weights, y @ weights
+    x, y = x - mean_x[:, None], y - mean_y[:, None]
+    var_x, var_y, covariance = (product @ weights for product in (x * x, y * y, x * y))
+    c1, c2 = 2.55**2, 7.65**2
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    return (luminance * (2 * covariance + c2) / (var_x + var_y + c2)).mean()
+
+
+LEVELS = st.sampled_from([0, 1, 2, 127, 128, 254, 255]) | st.integers(0, 255)
+
+
+@st.composite
+def channels(draw, height: int, width: int) -> np.ndarray:
+    """Flat, two flat parts, a checker or a few pixels, with noise of any strength or none."""
+    low, high = draw(LEVELS), draw(LEVELS)
+    y, x = np.mgrid[:height, :width]
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    where = dict(
+        flat=np.zeros((height, width), bool),
+        halves=x < draw(st.integers(0, width)),
+        checker=(y // draw(st.integers(1, 12)) + x // draw(st.integers(1, 12))) % 2 == 1,
+        pixels=rng.random((height, width)) < 0.01,
+    )[draw(st.sampled_from(['flat', 'halves', 'checker', 'pixels']))]
+    strength = draw(st.sampled_from([0, 0, 1, 2, 10, 255]))
+    noise = rng.integers(-strength, strength + 1, (height, width))
+    return np.clip(np.where(where, high, low) + noise, 0, 255).astype(np.uint8)
+
+
+@st.composite
+def pairs(draw) -> tuple[np.ndarray, np.ndarray]:
+    size = draw(st.integers(11, 30)), draw(st.integers(11, 30))
+    image, other = (np.dstack([draw(channels(*size)) for _ in range(3)]) for _ in range(2))
+    equal_from = draw(st.integers(0, 2 * size[0]))
+    other[equal_from:] = image[equal_from:]
+    return image, other
+
+
+@given(pair=pairs())
+@settings(derandomize=True, deadline=None, max_examples=100)
+def test_ssim_of_flat_nearly_flat_and_extreme_pictures_is_exact(pair):
+    value = ssim(*(pictures(image) for image in pair)).item()
+    assert value == pytest.approx(textbook_ssim(*pair), abs=1e-7)
+    assert value == pytest.approx(skimage_ssim(*pair), abs=1e-7)
+
+
+def test_ssim_is_a_sum_of_whole_numbers_which_has_the_same_bits_in_any_order(golden):
+    pred, gt_img, _ = scored_batch(golden)
+    for value in ssim(pred, gt_img):
+        parts = (1 - value.item()) * 2**24 * 3 * 246 * 246
+        assert parts > 2**24
+        assert parts == pytest.approx(round(parts), abs=0.01)
 
 
 def test_equal_pictures_score_perfectly(golden):
@@ -217,7 +283,7 @@ def test_baselines_are_scored_on_the_same_holes():
 
 
 def test_an_unknown_baseline_is_refused_with_those_there_are():
-    names = "['mean', 'ns', 'patchmatch', 'telea']"
+    names = "['mean', 'membrane', 'ns', 'patchmatch', 'telea']"
     with pytest.raises(UserError, match=re.escape(f"baselines in {names}, got ['median']")):
         InpaintingMetrics(baselines=['telea', 'median'])
     with pytest.raises(UserError, match=r"learned in \['fid', 'lpips'\], got \['is'\]"):

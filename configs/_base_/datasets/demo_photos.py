@@ -1,5 +1,7 @@
 # Photographs that scikit-image ships, at hand with a shorter edge of 256; pictures of 128x128 with
 # holes of 24 to 56.
+_base_ = '../loaders.py'
+
 _bbox = dict(
     type='LoadMask',
     mask_mode='bbox',
@@ -8,10 +10,6 @@ _bbox = dict(
 train_dataloader = dict(
     batch_size=8,
     num_workers=1,
-    persistent_workers=True,
-    drop_last=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DrawSampler'),
     dataset=dict(
         type='DemoPhotos',
         split='train',
@@ -26,15 +24,11 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
-    batch_size=8,
     num_workers=0,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='EvaluationSampler'),
     dataset=dict(
         type='DemoPhotos',
         split='val',
         repeats=8,
-        test_mode=True,
         pipeline=[
             dict(type='Resize', scale=170),
             dict(type='RandomCrop', crop_size=(128, 128)),
@@ -44,6 +38,6 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-# Two simple fills are scored on the same holes.
-val_evaluator = dict(type='InpaintingMetrics', baselines=['mean', 'telea'])
+# Simple fills are scored on the same holes, the one too that the network begins with.
+val_evaluator = dict(baselines=['mean', 'telea', 'membrane'])
 test_evaluator = val_evaluator

@@ -1,5 +1,7 @@
 # Photographs below a folder, for training, and others for measuring; crops of 256x256 with holes of
 # many kinds and sizes. mmedit_gl/apis/default/README.md says how to get those of the small model.
+_base_ = '../loaders.py'
+
 _mix = dict(
     type='LoadMask',
     mask_mode='mix',
@@ -27,10 +29,6 @@ _mix = dict(
 train_dataloader = dict(
     batch_size=32,
     num_workers=2,
-    persistent_workers=True,
-    drop_last=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DrawSampler'),
     dataset=dict(
         type='ImageDataset',
         data_root='data/photos/train',
@@ -48,12 +46,9 @@ val_dataloader = dict(
     batch_size=1,  # pictures of many sizes
     num_workers=2,
     persistent_workers=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='EvaluationSampler'),
     dataset=dict(
         type='ImageDataset',
         data_root='data/photos/eval',
-        test_mode=True,
         pipeline=[
             dict(type='LoadImageFromFile'),
             dict(type='Resize', scale=384, interpolation='area'),
@@ -63,5 +58,5 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='InpaintingMetrics', baselines=['telea', 'ns'])
+val_evaluator = dict(baselines=['telea', 'ns'])
 test_evaluator = val_evaluator

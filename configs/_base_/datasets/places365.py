@@ -6,6 +6,8 @@
 # data_prefix=dict(img='data_large'), 'places365_val.txt' and 'val_large'.
 # Crops of 384 are resized to 256. An edge of less than 384 pixels is taken whole: pictures of
 # 256x256 as they are.
+_base_ = '../loaders.py'
+
 _bbox = dict(
     type='LoadMask',
     mask_mode='bbox',
@@ -14,10 +16,6 @@ _bbox = dict(
 train_dataloader = dict(
     batch_size=12,
     num_workers=4,
-    persistent_workers=True,
-    drop_last=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DrawSampler'),
     dataset=dict(
         type='ImageDataset',
         data_root='data/places365',
@@ -33,16 +31,12 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
-    batch_size=8,
     num_workers=4,
     persistent_workers=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='EvaluationSampler'),
     dataset=dict(
         type='ImageDataset',
         data_root='data/places365',
         ann_file='val_list.txt',
-        test_mode=True,
         pipeline=[
             dict(type='LoadImageFromFile'),
             dict(type='RandomCrop', crop_size=(384, 384), allow_smaller=True),
@@ -53,5 +47,3 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='InpaintingMetrics')
-test_evaluator = val_evaluator

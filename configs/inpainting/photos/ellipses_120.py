@@ -4,8 +4,7 @@ _base_ = '../global_local/gl_256x256_photos.py'
 test_dataloader = dict(
     dataset=dict(
         pipeline=[
-            dict(type='LoadImageFromFile'),
-            dict(type='Resize', scale=384, interpolation='area'),
+            *_base_.test_dataloader.dataset.pipeline[:2],  # reading, scale
             dict(
                 type='LoadMask',
                 mask_mode='shapes',
