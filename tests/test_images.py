@@ -1,12 +1,15 @@
 import io
 import itertools
+import multiprocessing
 import re
 import resource
+import signal
 import struct
 import threading
 import time
 import zlib
 from contextlib import contextmanager
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import cv2
@@ -740,13 +743,11 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path):
     (tmp_path / 'folder.png').mkdir()
     (tmp_path / 'folder.png' / 'file').touch()
     (tmp_path / 'file').touch()
-    (tmp_path / '.busy.png.part').touch()
     before = sorted(tmp_path.rglob('*'))
     refused = {
         'none/a.png': 'cannot write {}: there is no folder .*none$',
         'file/a.png': 'cannot write {}: there is no folder .*file$',
         'folder.png': 'cannot write {}: Is a directory',
-        'busy.png': 'cannot write {}: .busy.png.part is there, another write is under way',
         f'{"x" * 300}.png': 'cannot write {}: File name too long',
         'a.gif': 'cannot write {}: expected a name that ends in .jpg, .jpeg, .png, .*, got .gif$',
         'a': 'cannot write {}: expected a name that ends in .*, got no such ending$',
@@ -797,6 +798,35 @@ def test_saving_replaces_the_file_that_was_there(tmp_path):
         write_picture(picture_of(array), str(path))
         assert np.array_equal(cv2.imread(str(path)), array)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_writes_of_one_name_at_once_leave_one_whole_file(tmp_path):
+    path, arrays = tmp_path / 'a.png', [PHOTO, 255 - PHOTO]
+    with ThreadPool(4) as pool:
+        pool.map(lambda i: write_picture(picture_of(arrays[i % 2]), path), range(40), chunksize=1)
+    left = cv2.imread(str(path))
+    assert any(np.array_equal(left, array) for array in arrays)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def write_and_be_killed(path: Path) -> None:
+    """In the middle of it, by the limit of the size of files; in a process of its own."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    with file_limit(300):
+        write_picture(picture_of(PHOTO), path)
+
+
+def test_what_a_killed_write_left_is_in_nobodys_way(tmp_path):
+    path = tmp_path / 'a.png'
+    killed = multiprocessing.get_context('fork').Process(target=write_and_be_killed, args=(path,))
+    killed.start()
+    killed.join(60)
+    assert killed.exitcode == -signal.SIGXFSZ
+    (part,) = tmp_path.iterdir()
+    assert part.name.startswith('.') and part.suffix == '.part'
+    assert part.stat().st_size == 300
+    write_picture(picture_of(PHOTO), path)
+    assert np.array_equal(cv2.imread(str(path)), PHOTO)
 
 
 # Masks

@@ -2,7 +2,9 @@
 
 import io
 import os
+import re
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,7 @@ from mmedit_gl.apis import Inpainter
 from mmedit_gl.datasets import bbox2mask
 
 SHAPE = 80, 100
+REMEDIES = 'give another place, --overwrite or --skip-existing'
 ENV = {**os.environ, 'OMP_NUM_THREADS': '1'}
 # Wider than what the small model is trained with, and not.
 WIDE, NARROW = bbox2mask(SHAPE, (20, 25, 40, 50)), bbox2mask(SHAPE, (20, 25, 16, 50))
@@ -38,24 +41,43 @@ def inpainter(model) -> Inpainter:
 
 
 @pytest.fixture
-def refused(model, tmp_path, monkeypatch, capfd):
-    """What is said of bad input, run in this process to save its imports; no file may change."""
+def run(model, tmp_path, monkeypatch, capfd):
+    """Runs the tool in this process, to save its imports: exit status, stdout and stderr."""
 
-    def run(*args, model: list[str] = model) -> str:
-        before = files_of(tmp_path)
+    def run(*args, model: list[str] = model) -> tuple[int, str, str]:
+        monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, 'argv', ['inpaint.py', *map(str, args), *model])
         capfd.readouterr()
-        with pytest.raises(SystemExit) as end:
+        status = 0
+        try:
             runpy.run_path(str(ROOT / 'tools/inpaint.py'), run_name='__main__')
-        assert end.value.code == 2
-        assert files_of(tmp_path) == before
-        return one_sentence(*capfd.readouterr())
+        except SystemExit as end:
+            status = end.code
+        return status, *capfd.readouterr()
 
     return run
 
 
+@pytest.fixture
+def refused(run, tmp_path):
+    """What is said of bad input; no file may change."""
+
+    def refused(*args, **kwargs) -> str:
+        before = files_of(tmp_path)
+        status, *output = run(*args, **kwargs)
+        assert status == 2
+        assert files_of(tmp_path) == before
+        return one_sentence(*output)
+
+    return refused
+
+
 def files_of(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+
+
+def names_of(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in files_of(folder))
 
 
 def one_sentence(stdout: str, stderr: str) -> str:
@@ -66,7 +88,7 @@ def one_sentence(stdout: str, stderr: str) -> str:
 
 
 def write(path: Path, pixels: np.ndarray) -> Path:
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), pixels)
     return path
 
@@ -93,6 +115,8 @@ def folder_run(model, tmp_path_factory) -> tuple[Path, subprocess.CompletedProce
     write(masks / 'earth.bmp', 255 * NARROW)
     write(pictures / 'flat.bmp', bgr)
     write(masks / 'flat.png', 0 * NARROW)
+    write(pictures / 'more/of it/bird.png', bgr[::-1])
+    write(masks / 'more/of it/bird.png', 255 * NARROW)
 
     (pictures / 'broken.jpg').write_bytes((pictures / 'coast.jpg').read_bytes()[:900])
     write(masks / 'broken.png', 255 * NARROW)
@@ -105,9 +129,11 @@ def folder_run(model, tmp_path_factory) -> tuple[Path, subprocess.CompletedProce
     write(pictures / 'turned.png', bgr)
     write(masks / 'turned.png', 255 * NARROW.T)
     (pictures / 'notes.txt').write_text('not a picture')
+    (pictures / 'more' / 'film.mov').touch()
+    (pictures / '.DS_Store').touch()
 
     args = 'pictures', 'masks', '-o', 'out', '--save-strips', 'strips/all', *model
-    return root, run_tool('inpaint.py', *args, cwd=root, env=ENV)
+    return root, run_tool('inpaint.py', *args, cwd=root)
 
 
 def test_a_folder_is_completed_but_for_what_cannot_be(folder_run):
@@ -117,24 +143,33 @@ def test_a_folder_is_completed_but_for_what_cannot_be(folder_run):
     expected = [
         'error: cannot read pictures/broken.jpg: it is damaged',
         'error: masks/covered.png covers the whole image',
-        'error: out/done.png is there already: give another place, or --overwrite',
+        f'error: out/done.png is there already: {REMEDIES}',
         'error: no mask for pictures/lonely.png: expected masks/lonely.png',
         'error: masks/turned.png has 80x100 pixels, the image 100x80: expected the same',
     ]
     assert [e[: len(start)] for e, start in zip(errors, expected)] == expected
     assert len(errors) == len(expected)
     lines = done.stdout.splitlines()
-    assert lines[-1] == '5 of 10 pictures completed: out'
+    assert lines[-2:] == [
+        '2 files are no pictures (.txt, .mov): passed over',
+        '6 of 11 pictures completed, 5 failed: out',
+    ]
     notes = [line for line in lines if 'note: ' in line]
     assert notes == ['note: the mask of pictures/flat.bmp is empty: it stays as it is']
-    completed = ['bird.png', 'coast.jpg', 'dune.webp', 'earth.tif', 'flat.bmp']
-    assert sorted(p.name for p in (root / 'out').iterdir()) == sorted([*completed, 'done.png'])
+    completed = [
+        'bird.png',
+        'coast.jpg',
+        'dune.webp',
+        'earth.tif',
+        'flat.bmp',
+        'more/of it/bird.png',
+    ]
+    assert names_of(root / 'out') == sorted([*completed, 'done.png'])
     assert read(root / 'out/done.png').shape == (7, 100, 3)
-    strips = sorted(p.name for p in (root / 'strips/all').iterdir())
-    assert strips == [f'{name}.png' for name in completed]
+    assert names_of(root / 'strips/all') == [f'{name}.png' for name in completed]
 
 
-@pytest.mark.parametrize('name', ['bird.png', 'dune.webp', 'earth.tif'])
+@pytest.mark.parametrize('name', ['bird.png', 'dune.webp', 'earth.tif', 'more/of it/bird.png'])
 def test_pictures_of_a_folder_are_completed_as_an_inpainter_does(folder_run, inpainter, name):
     root, _ = folder_run
     image, completed = read(root / 'pictures' / name), read(root / 'out' / name)
@@ -179,7 +214,7 @@ def test_strips_show_original_masked_and_completed(folder_run):
 
 
 def test_one_mask_serves_a_folder_inverted_resized_native_and_over_old_results(
-    model, inpainter, tmp_path
+    run, inpainter, tmp_path
 ):
     pictures = {'a.png': random_image(0, *SHAPE), 'b.png': random_image(1, 40, 51)}
     for name, bgr in pictures.items():
@@ -187,10 +222,9 @@ def test_one_mask_serves_a_folder_inverted_resized_native_and_over_old_results(
     write(tmp_path / 'mask.png', 255 * (1 - WIDE))
     write(tmp_path / 'out' / 'a.png', pictures['b.png'])
     options = '--invert-mask', '--resize-mask', '--native', '--overwrite'
-    args = tmp_path / 'pictures', tmp_path / 'mask.png', '-o', tmp_path / 'out', *options, *model
-    done = run_tool('inpaint.py', *args, cwd=tmp_path, env=ENV)
-    assert (done.returncode, done.stderr) == (0, '')
-    assert done.stdout.splitlines()[-1] == f'2 of 2 pictures completed: {tmp_path / "out"}'
+    status, stdout, stderr = run('pictures', 'mask.png', '-o', 'out', *options)
+    assert (status, stderr) == (0, '')
+    assert stdout.splitlines()[-1] == '2 of 2 pictures completed: out'
     completed = read(tmp_path / 'out/a.png')
     assert np.array_equal(completed, inpainter(pictures['a.png'], WIDE))
     # Of half the size, with the hole from row 10 to 30 and from column 12.75 to 38.25.
@@ -201,14 +235,12 @@ def test_one_mask_serves_a_folder_inverted_resized_native_and_over_old_results(
     assert changed[inner == 1].mean() > 0.95
 
 
-def test_a_picture_is_completed_and_postprocessed(model, inpainter, tmp_path):
+def test_a_picture_is_completed_and_postprocessed(run, inpainter, tmp_path):
     bgr = random_image(0, *SHAPE)
     image, mask = write(tmp_path / 'photo.png', bgr), write(tmp_path / 'mask.png', 255 * WIDE)
     before = files_of(tmp_path)
-    args = 'photo.png', 'mask.png', '-o', 'done.png', '--postprocess', *model
-    done = run_tool('inpaint.py', *args, cwd=tmp_path, env=ENV)
-    assert (done.returncode, done.stderr) == (0, '')
-    assert done.stdout == '1 of 1 pictures completed: done.png\n'
+    done = run('photo.png', 'mask.png', '-o', 'done.png', '--postprocess')
+    assert done == (0, '1 of 1 pictures completed: done.png\n', '')
     completed = read(tmp_path / 'done.png')
     fit = inpainter.trained_hole
     assert np.array_equal(completed, inpainter(bgr, WIDE, postprocess=True, fit=fit))
@@ -218,16 +250,108 @@ def test_a_picture_is_completed_and_postprocessed(model, inpainter, tmp_path):
     assert len(files_of(tmp_path)) == 3
 
 
-def test_a_mask_that_is_all_hole_ends_a_single_run_with_one_sentence(model, tmp_path):
+def test_a_mask_that_is_all_hole_ends_a_single_run_with_one_sentence(refused, tmp_path):
     write(tmp_path / 'photo.png', random_image(0, *SHAPE))
     write(tmp_path / 'mask.png', np.full(SHAPE, 255, np.uint8))
-    before = files_of(tmp_path)
-    args = 'photo.png', 'mask.png', '-o', 'done.png', *model
-    done = run_tool('inpaint.py', *args, cwd=tmp_path, env=ENV)
-    assert done.returncode == 2
-    line = one_sentence(done.stdout, done.stderr)
+    line = refused('photo.png', 'mask.png', '-o', 'done.png')
     assert line.startswith('error: mask.png covers the whole image: ')
+
+
+# A large folder
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(model, run, inpainter, tmp_path):
+    count, bgr, out = 200, random_image(0, *SHAPE), tmp_path / 'out'
+    for i in range(count):
+        write(tmp_path / f'pictures/{i // 50}/{i:03d}.png', bgr)
+    write(tmp_path / 'mask.png', 255 * NARROW)
+    args = 'pictures', 'mask.png', '-o', 'out', '--skip-existing', *model
+    command = [sys.executable, str(ROOT / 'tools/inpaint.py'), *args]
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, cwd=tmp_path, env=ENV, **pipes) as stopped:
+        while len(files_of(out)) < 3:
+            assert stopped.poll() is None, stopped.stderr.read()
+        stopped.send_signal(signal.SIGINT)
+        assert stopped.stderr.read() == 'error: interrupted\n'
+    assert stopped.returncode == 130
+    kept = files_of(out)
+    assert 3 <= len(kept) < count
+    expected = inpainter(bgr, NARROW)
+    assert all(np.array_equal(read(path), expected) for path in kept)  # nothing else is left
+    status, stdout, stderr = run(*args)
+    assert (status, stderr) == (0, '')
+    summary = f'{count - len(kept)} of {count} pictures completed, {len(kept)} skipped: out'
+    assert stdout.splitlines()[-1] == summary
+    after = files_of(out)
+    assert {path: after[path] for path in kept} == kept
+    assert len(after) == count and len(set(after.values())) == 1
+
+
+def run_two(root: Path, *args) -> subprocess.CompletedProcess:
+    command = [ROOT / 'tools/dist_inpaint.sh', 'pictures', 'masks', 2, '-o', 'two', *args]
+    env = {**ENV, 'PATH': f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}'}
+    options = dict(cwd=root, env=env, capture_output=True, text=True, timeout=300)
+    return subprocess.run(list(map(str, command)), **options)
+
+
+def test_two_processes_share_a_folder(folder_run, model):
+    root, one = folder_run
+    write(root / 'two/done.png', read(root / 'out/done.png'))
+    two = run_two(root, *model)
+    assert two.returncode == 1
+
+    def said(run: subprocess.CompletedProcess) -> list[str]:
+        lines = (run.stdout + run.stderr).splitlines()
+        kinds = re.compile('(error|note): |.* (files are no pictures|pictures completed)')
+        return sorted(re.sub(r'\btwo\b', 'out', line) for line in lines if kinds.match(line))
+
+    assert said(two) == said(one)
+    assert len(said(two)) == 8
+    completed = {name: (root / 'out' / name).read_bytes() for name in names_of(root / 'out')}
+    assert {
+        name: (root / 'two' / name).read_bytes() for name in names_of(root / 'two')
+    } == completed
+
+
+def test_what_two_processes_refuse_is_said_once(tmp_path):
+    tmp_path.joinpath('pictures').mkdir()
+    two = run_two(tmp_path)
+    assert two.returncode == 1
+    errors = [line for line in two.stderr.splitlines() if line.startswith('error: ')]
+    assert errors == ['error: no mask and no folder of masks masks']
+
+
+def test_missing_arguments_of_the_script_give_its_usage():
+    script = str(ROOT / 'tools/dist_inpaint.sh')
+    for args in (['pictures', 'masks'], ['pictures', 'masks', '-o', 'out']):
+        done = subprocess.run([script, *args], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout) == (2, '')
+        usage = 'PICTURES MASKS NUM_PROCESSES -o OUT [inpaint.py arguments]'
+        assert done.stderr.endswith(f'{script} {usage}\n')
+
+
+def test_a_picture_that_is_there_is_skipped_too(run, files, tmp_path):
+    out = write(tmp_path / 'out.png', random_image(1, 7, 7))
+    before = files_of(tmp_path)
+    expected = 0, '0 of 1 pictures completed, 1 skipped: out.png\n', ''
+    assert run('photo.png', 'mask.png', '-o', 'out.png', '--skip-existing') == expected
     assert files_of(tmp_path) == before
+    status, *_ = run(
+        'photo.png', 'mask.png', '-o', 'out.png', '--skip-existing', '--save-strips', '.'
+    )
+    assert status == 0
+    assert read(out).shape == (7, 7, 3)
+    assert read(tmp_path / 'photo.png.png').shape == (80, 308, 3)
+
+
+def test_names_that_are_no_text_are_completed_and_told(run, files, tmp_path):
+    (tmp_path / 'pictures').mkdir()
+    files[0].rename(tmp_path / 'pictures' / os.fsdecode(b'caf\xe9.png'))
+    write(files[1], 0 * NARROW)
+    status, stdout, stderr = run('pictures', 'mask.png', '-o', 'out')
+    assert (status, stderr) == (0, '')
+    assert r'note: the mask of pictures/caf\udce9.png is empty: it stays as it is' in stdout
+    assert names_of(tmp_path / 'out') == ['caf\udce9.png']
 
 
 @pytest.fixture
@@ -240,13 +364,13 @@ def files(tmp_path) -> tuple[Path, Path]:
 def test_an_output_that_is_there_is_not_written_over(refused, files, tmp_path):
     out = write(tmp_path / 'out.png', random_image(1, 7, 7))
     line = refused(*files, '-o', out)
-    assert line == f'error: {out} is there already: give another place, or --overwrite'
+    assert line == f'error: {out} is there already: {REMEDIES}'
 
 
 def test_nor_are_strips(refused, files, tmp_path):
     strip = write(tmp_path / 'strips' / 'photo.png.png', random_image(1, 7, 7))
     line = refused(*files, '-o', tmp_path / 'out.png', '--save-strips', strip.parent)
-    assert line == f'error: {strip} is there already: give another place, or --overwrite'
+    assert line == f'error: {strip} is there already: {REMEDIES}'
 
 
 def test_a_name_that_cannot_be_written_is_refused_before_the_network_runs(
@@ -278,13 +402,21 @@ def test_an_output_that_cannot_be_written_is_named(refused, files, tmp_path):
     assert line == f'error: cannot make the folder {files[0]}/strips: Not a directory'
 
 
-def test_two_masks_of_one_name_are_refused(refused, files, tmp_path):
-    masks = write(tmp_path / 'masks' / 'photo.png', 255 * NARROW).parent
-    write(masks / 'photo.jpg', 255 * WIDE)
-    line = refused(tmp_path, masks, '-o', tmp_path / 'out')
-    expected = f'{masks}/photo.jpg and {masks}/photo.png: expected one mask for a picture'
-    assert line == f'error: {expected}'
-    assert not (tmp_path / 'out').exists()
+def test_a_folder_over_which_would_be_written_is_refused(refused, files):
+    line = refused('.', 'mask.png', '-o', '.', '--overwrite')
+    assert line.startswith('error: . is or holds ., over which nothing may be written: ')
+
+
+def test_what_contradicts_itself_is_refused(refused, run, files, tmp_path):
+    options = '-o', 'out', '--overwrite', '--skip-existing'
+    status, stdout, stderr = run('.', 'mask.png', *options)
+    assert (status, stdout) == (2, '')
+    message = 'error: argument --skip-existing: not allowed with argument --overwrite'
+    assert stderr.splitlines()[-1].endswith(message)
+    line = refused('photo.png', 'mask.png', '-o', 'out.png', '--launcher', 'pytorch')
+    assert line == 'error: --launcher shares the pictures of a folder: photo.png is none'
+    line = refused('.', 'mask.png', '-o', 'out', '--launcher', 'pytorch')
+    assert line == 'error: --launcher pytorch: expected to be started by torchrun'
 
 
 def test_a_picture_of_too_many_pixels_is_refused(refused, files, tmp_path):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What dist_train.sh and dist_test.sh share: a script of this folder in several processes a node.
+# What the other dist_*.sh share: a script of this folder in several processes a node.
 #   dist_run.sh NUM_PROCESSES SCRIPT [ARGUMENTS...]
 set -euo pipefail
 
