@@ -18,6 +18,7 @@ from mmengine import Config
 from mmengine.logging import MessageHub
 from playwright.sync_api import Browser, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
+from warm import Tool
 
 from mmedit_gl.datasets import bbox2mask
 from mmedit_gl.engine import load_config
@@ -210,7 +211,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         )
 
 
-def run_tool(name: str, *args, cwd: Path, **kwargs) -> subprocess.CompletedProcess:
-    """Run `tools/<name>` as a user does."""
+def cold_tool(name: str, *args, cwd: Path, **env: str) -> subprocess.CompletedProcess:
+    """As `run_tool`, but from the start of Python on, with environment variables."""
     command = [sys.executable, str(ROOT / 'tools' / name), *map(str, args)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, **kwargs)
+    options = dict(cwd=cwd, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, env={**os.environ, **env}, **options)
+
+
+def run_tool(name: str, *args, cwd: Path) -> subprocess.CompletedProcess:
+    """Run `tools/<name>` as a user does."""
+    return subprocess.CompletedProcess(name, *Tool(ROOT / 'tools' / name, *args, cwd=cwd).end())

@@ -7,8 +7,6 @@ import re
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ from conftest import ROOT, shrink
 from mmengine.hooks import Hook
 from test_runner import build, read_log, train, weights
 from torch import Tensor
+from warm import Tool
 
 from mmedit_gl.checkpoint import read_checkpoint
 from mmedit_gl.engine import checkpoints, load_config
@@ -40,34 +39,20 @@ def plain_configs(monkeypatch):
     monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
 
 
-class Run:
-    """`tools/train.py` in a process group of its own, that is watched while it goes."""
+class Run(Tool):
+    """`tools/train.py`, that is watched while it goes."""
 
-    def __init__(self, config: Path, work_dir: Path, *args: str, **kwargs):
-        command = [sys.executable, ROOT / 'tools/train.py', config, '--work-dir', work_dir, *args]
-        self.process = subprocess.Popen(
-            list(map(str, command)),
-            cwd=config.parent,
-            env={**os.environ, 'OMP_NUM_THREADS': '1'},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            **kwargs,
-        )
+    def __init__(self, config: Path, work_dir: Path, *args: str):
+        script = ROOT / 'tools/train.py'
+        super().__init__(script, config, '--work-dir', work_dir, *args, cwd=config.parent)
 
     def until(self, iteration: int, mode: str = 'train') -> int:
         """Wait for the log to come to this iteration; gives the one it says."""
-        for line in self.process.stdout:
+        for line in self.lines():
             said = re.search(rf'Iter\({mode}\) \[ *(\d+)/', line)
             if said and int(said[1]) >= iteration:
                 return int(said[1])
-        raise AssertionError(self.process.stderr.read())
-
-    def end(self) -> tuple[int, str, str]:
-        """Exit status, and what else was printed to stdout and stderr."""
-        stdout, stderr = self.process.communicate(timeout=120)
-        return self.process.returncode, stdout, stderr
+        raise AssertionError(self.end())
 
 
 def write_config(folder: Path, data_root: Path, phase: int = 4) -> Path:
@@ -116,11 +101,11 @@ def kill_at_random(config: Path, work_dir: Path, phase: int, kills: int, seed: i
         run = Run(config, work_dir, '--resume')
         reached = run.until(iteration)
         if number % 2:
-            while not half_written(work_dir) - before and run.process.poll() is None:
+            while not half_written(work_dir) - before and run.poll() is None:
                 pass
         else:
             time.sleep(0.05 * rng.random())
-        run.process.kill()
+        run.kill()
         status, *_ = run.end()
         killed.append((status, reached, bool(half_written(work_dir) - before)))
     return killed
@@ -184,7 +169,7 @@ def runs(config) -> tuple[Path, Path, list[tuple]]:
     killed = kill_at_random(config, broken, phase=4, kills=3, seed=0)
     run = Run(config, broken, '--resume')
     run.until(1, 'val')
-    run.process.kill()
+    run.kill()
     status, stdout, _ = run.end()
     assert status == -signal.SIGKILL
     assert 'psnr' not in stdout  # it had not ended
@@ -236,7 +221,7 @@ def test_a_run_stopped_by_sigterm_or_ctrl_c_is_saved_and_goes_on(config, whole, 
     for number, iteration in ((signal.SIGTERM, 2), (signal.SIGINT, 7)):
         run = Run(config, tmp_path, '--resume', '--cfg-options', *workers)
         reached = run.until(iteration)
-        os.killpg(run.process.pid, number)  # to the workers too, as from torchrun or a terminal
+        os.killpg(run.pid, number)  # to the workers too, as from torchrun or a terminal
         status, stdout, stderr = run.end()
         assert (status, stderr) == (128 + number, '')
         latest = checkpoints(tmp_path)[-1]
@@ -428,7 +413,7 @@ def test_a_worker_that_is_killed_ends_the_run_in_one_sentence(short, tmp_path):
     options = [f'train_dataloader.{option}' for option in options]
     run = Run(short, tmp_path, '--cfg-options', 'train_cfg.max_iters=10000', *options)
     run.until(3)
-    pid = run.process.pid
+    pid = run.pid
     worker = Path(f'/proc/{pid}/task/{pid}/children').read_text().split()[0]
     os.kill(int(worker), signal.SIGKILL)
     begin = time.monotonic()

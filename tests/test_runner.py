@@ -1,12 +1,11 @@
 import itertools
-import os
 import re
 from pathlib import Path
 
 import cv2
 import pytest
 import torch
-from conftest import ROOT, random_image, run_tool, shrink
+from conftest import ROOT, cold_tool, random_image, shrink
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import Hook
 
@@ -16,7 +15,6 @@ from mmedit_gl.engine import Runner, load_config
 from mmedit_gl.errors import UserError
 
 NUMBERS = itertools.count()
-ONE_THREAD = {'OMP_NUM_THREADS': '1'}
 
 
 class LossKeeper(Hook):
@@ -279,10 +277,9 @@ def test_the_share_of_unreadable_pictures_has_an_effect(places, tmp_path):
 
 def test_a_run_prints_no_warning(small_config, tmp_path):
     path = small_config()
-    env = {**os.environ, **ONE_THREAD}
-    done = run_tool('train.py', path, '--work-dir', tmp_path / 'work', cwd=tmp_path, env=env)
+    done = cold_tool('train.py', path, '--work-dir', tmp_path / 'work', cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    tested = run_tool('test.py', path, tmp_path / 'work/iter_6.pth', cwd=tmp_path, env=env)
+    tested = cold_tool('test.py', path, tmp_path / 'work/iter_6.pth', cwd=tmp_path)
     assert tested.returncode == 0, tested.stderr
     for output in (done.stdout, done.stderr, tested.stdout, tested.stderr):
         assert not re.search('Warning|WARNING', output)

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, random_image, run_tool, seeded_state_dict, shrink
+from conftest import ROOT, cold_tool, random_image, run_tool, seeded_state_dict, shrink
 from mmengine.dataset import default_collate
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
@@ -31,7 +31,6 @@ from mmedit_gl.engine import load_config
 from mmedit_gl.evaluation import l1
 from mmedit_gl.registry import DATASETS
 
-ENV = {**os.environ, 'OMP_NUM_THREADS': '1'}
 NO_DISC = ('model.disc=None', 'optim_wrapper.disc=None')
 
 
@@ -53,7 +52,7 @@ def config(tmp_path_factory, data_root) -> Path:
 def trained(config):
     """The working directory that `tools/train.py` leaves, and what it printed."""
     work_dir = config.parent / 'trained'
-    done = run_tool('train.py', config, '--work-dir', work_dir, cwd=config.parent, env=ENV)
+    done = run_tool('train.py', config, '--work-dir', work_dir, cwd=config.parent)
     assert done.returncode == 0, done.stderr
     return work_dir, done
 
@@ -158,7 +157,7 @@ def test_test_prints_and_writes_the_metrics_of_the_run(trained, config, tmp_path
     work_dir, _ = trained
     args = (config, work_dir / 'iter_6.pth', '--work-dir', tmp_path / 'work')
     args += ('--out', tmp_path / 'new/m.json', '--show-dir', tmp_path / 'shown')
-    done = run_tool('test.py', *args, cwd=tmp_path, env=ENV)
+    done = run_tool('test.py', *args, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / 'new/m.json').read_text())
     metrics = json.loads((work_dir / 'metrics.json').read_text())
@@ -548,9 +547,8 @@ def test_an_error_while_the_progress_bar_turns_leaves_the_terminal_whole(trained
     (tmp_path / 'val_large/c.jpg').write_bytes(b'no picture')
     options = [f'test_dataloader.dataset.data_root={tmp_path}', 'test_dataloader.dataset.ann_file=']
     args = (config, trained[0] / 'iter_6.pth', '--work-dir', tmp_path / 'work')
-    done = run_tool(
-        'test.py', *args, '--cfg-options', *options, cwd=tmp_path, env={**ENV, 'FORCE_COLOR': '1'}
-    )
+    args = *args, '--cfg-options', *options
+    done = cold_tool('test.py', *args, cwd=tmp_path, FORCE_COLOR='1')
     line = one_sentence(done.returncode, done.stdout, done.stderr)
     assert f'cannot read {tmp_path}/val_large/c.jpg' in line
     hide_cursor, show_cursor = '\x1b[?25l', '\x1b[?25h'
@@ -561,7 +559,7 @@ def test_too_many_unreadable_pictures_end_a_process_with_workers_too(config, tmp
     root = pictures_with_bad_ones(tmp_path, good=0, bad=3)
     options = (f'train_dataloader.dataset.data_root={root}', 'train_dataloader.num_workers=1')
     args = (config, '--work-dir', tmp_path / 'work', '--cfg-options', *options)
-    done = run_tool('train.py', *args, cwd=tmp_path, env=ENV)
+    done = run_tool('train.py', *args, cwd=tmp_path)
     line = one_sentence(done.returncode, done.stdout, done.stderr)
     assert '20 pictures in a row cannot be used' in line
     assert not list((tmp_path / 'work').rglob('*.pth'))

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, random_image, run_tool, shrink
+from conftest import ROOT, cold_tool, random_image, run_tool, shrink
 from gradio_client import Client, handle_file
 from PIL import Image
 from playwright.sync_api import expect
@@ -342,8 +342,7 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(small, tmp_path):
 
 def test_gradio_that_is_not_installed_is_said_in_a_sentence(small, tmp_path):
     (tmp_path / 'gradio.py').write_text('raise ImportError')
-    env = {**os.environ, 'PYTHONPATH': str(tmp_path)}
-    done = run_tool('serve.py', *small, cwd=tmp_path, env=env)
+    done = cold_tool('serve.py', *small, cwd=tmp_path, PYTHONPATH=str(tmp_path))
     assert (done.returncode, done.stdout) == (2, '')
     assert done.stderr == 'error: the page is made with gradio: pip install "mmedit_gl[web]"\n'
 
