@@ -144,6 +144,9 @@ def shrink(cfg: Config, data_root: Path) -> Config:
     for i, scheduler in enumerate((cfg.get('param_scheduler') or {}).get('generator', [])):
         limits = dict(begin=2 * i, end=2 * i + 2)
         scheduler.update({key: limits[key] for key in limits if key in scheduler})
+    for name in ('generator', 'disc'):
+        if wrapper := cfg.optim_wrapper.get(name):
+            wrapper.type = 'OptimWrapper'  # bfloat16 takes minutes on processors that emulate it
     cfg.train_cfg.update(max_iters=6, val_interval=6)
     cfg.default_hooks.logger.interval = 1
     cfg.default_hooks.checkpoint.update(interval=2, max_keep_ckpts=100)

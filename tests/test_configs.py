@@ -11,7 +11,7 @@ from mmengine import Config
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 
-from mmedit_gl.apis import init_model
+from mmedit_gl.apis import Inpainter, init_model
 from mmedit_gl.checkpoint import read_checkpoint
 from mmedit_gl.engine import Runner, load_config
 from mmedit_gl.errors import UserError
@@ -254,6 +254,58 @@ def test_a_missing_configuration_is_refused(tmp_path):
         load_config(tmp_path / 'none.py')
     with pytest.raises(UserError, match='no configuration'):
         load_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('name', 'file'),
+    [
+        ('gl_256x256_8x12_places', FOLDER / 'gl_256x256_8x12_places.py'),
+        ('gl_256x256_8x12_places.py', FOLDER / 'gl_256x256_8x12_places.py'),
+        ('configs/inpainting/global_local/gl_128x128_demo.py', FOLDER / 'gl_128x128_demo.py'),
+        ('inpainting/photos/boxes', ROOT / 'configs/inpainting/photos/boxes.py'),
+    ],
+)
+def test_a_configuration_is_found_by_its_name_in_any_folder(name, file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_config(name).to_dict() == load_config(file).to_dict()
+
+
+def test_a_file_that_is_there_comes_before_the_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'gl_128x128_demo.py').write_text('work_dir = "own"')
+    assert load_config('gl_128x128_demo.py').to_dict() == dict(work_dir='own')
+    assert load_config('gl_128x128_demo').train_cfg.max_iters == 800
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('gl_128x128_dmo', 'expected a Python file, or a name as gl_128x128_demo'),
+        ('own/gl_128x128_demo.py', 'expected a Python file, or a name as gl_128x128_demo'),
+        ('models/gl', 'expected a Python file, or a name as .*boxes'),
+        ('', 'expected a Python file, or a name as .*boxes'),
+    ],
+)
+def test_what_is_no_name_of_a_configuration_is_refused_with_the_close_ones(name, message):
+    with pytest.raises(UserError, match=f'no configuration .*: {message}'):
+        load_config(name)
+
+
+def test_a_name_of_several_configurations_is_refused_with_all(tmp_path, monkeypatch):
+    for folder in ('a', 'b'):
+        (tmp_path / 'configs' / folder).mkdir(parents=True)
+        (tmp_path / 'configs' / folder / 'same.py').write_text('')
+    monkeypatch.setattr('mmedit_gl.engine.config.CONFIGS', tmp_path / 'configs')
+    with pytest.raises(UserError, match='are named same: configs/a/same, configs/b/same'):
+        load_config('same')
+    assert load_config('b/same').to_dict() == {}
+
+
+def test_an_inpainter_takes_the_name_of_a_configuration(tmp_path):
+    weights = init_model('gl_128x128_demo', device='cpu').state_dict()
+    torch.save(dict(state_dict=weights), tmp_path / 'weights.pth')
+    inpainter = Inpainter('gl_128x128_demo', tmp_path / 'weights.pth', 'cpu')
+    assert inpainter.trained_hole == 56
 
 
 @pytest.mark.parametrize('mask_mode', ['ff', 'irregular'])

@@ -16,7 +16,7 @@ import pytest
 import torch
 from conftest import ROOT, random_image, run_tool, shrink
 
-from mmedit_gl.datasets import ImageDataset, read_image, read_list
+from mmedit_gl.datasets import ImageDataset, checking, read_image, read_list
 from mmedit_gl.engine import load_config
 from mmedit_gl.errors import ImageError
 from mmedit_gl.registry import DATASETS
@@ -87,7 +87,9 @@ def places(root: Path, size: str = 'large', variant: str = 'standard', devkit: s
 
 
 def lists(out: str = 'data/places365', *names: str) -> list[list[str]]:
-    return [read_list(Path(out, name)) for name in names or ('train_list.txt', 'val_list.txt')]
+    return [
+        list(read_list(Path(out, name))) for name in names or ('train_list.txt', 'val_list.txt')
+    ]
 
 
 SMALL = ('--min-size', 80)
@@ -178,6 +180,32 @@ def test_what_cannot_be_used_is_left_out_and_named_with_the_reason(convert):
         read_image(str(folder / '00000002.jpg'))  # OpenCV raises its own for so many pixels
 
 
+def test_of_hundreds_of_pictures_each_is_listed_or_left_out_by_itself(convert, monkeypatch):
+    monkeypatch.setattr(checking, 'BATCH', 70)
+    root, names = Path('data/places365'), [f'a/airfield/{i:08d}.jpg' for i in range(300)]
+    put(root / 'val_large/Places365_val_00000001.jpg')
+    put_text(root / 'places365_val.txt', ['Places365_val_00000001.jpg 0'])
+    put_text(root / 'places365_train_standard.txt', [f'/{name} 0' for name in names])
+    first = put(root / 'data_large' / names[0])
+    drawn = np.random.default_rng(0).random(300) < 0.5
+    drawn[0] = True
+    for name, there in zip(names[1:], drawn[1:]):
+        if there:
+            (root / 'data_large' / name).hardlink_to(first)
+    for _ in range(2):
+        said = convert('places365', root, *SMALL)
+        expected = [f'data_large/{name}' for name, there in zip(names, drawn) if there]
+        assert lists()[0] == expected
+        assert f'train_list.txt: {len(expected)} of 300 pictures' in said
+        assert (root / 'left_out.txt').read_text().splitlines() == [
+            f'data_large/{name}: missing: No such file or directory'
+            for name, there in zip(names, drawn)
+            if not there
+        ]
+        assert f'left_out.txt: {300 - len(expected)} missing' in said
+        spoil(first)
+
+
 def test_a_list_of_which_nothing_can_be_used_is_not_written(convert, capfd):
     root = places(Path('data/places365'))
     for path in (root / 'val_large').iterdir():
@@ -233,6 +261,24 @@ def test_a_killed_run_goes_on_where_it_was(convert):
     assert lists() == expected
     for path in root.rglob('*.jpg'):
         spoil(path)
+    convert('places365', root, *SMALL)
+    assert lists() == expected
+
+
+def test_what_no_run_has_read_comes_before_what_has_changed_since(convert):
+    root = places(Path('data/places365'))
+    convert('places365', root, *SMALL)
+    expected, checked = lists(), root / 'checked.tsv'
+    names = [*expected[0], *expected[1]]
+    lines = checked.read_text().splitlines(keepends=True)
+    checked.write_text(''.join(line for line in lines if names[2] not in line))
+    for size in (85, 86):
+        put(root / names[0], height=size)
+        convert('places365', root, *SMALL)
+    read = [line.split('\t')[1:] for line in checked.read_text().splitlines()[len(lines) - 1 :]]
+    read = [line for line in read if line and line[0] != 'list']
+    assert read == [['80x90', names[2]], ['85x90', names[0]], ['86x90', names[0]]]
+    spoil(root / names[0])  # of its lines the last one counts
     convert('places365', root, *SMALL)
     assert lists() == expected
 

@@ -1,11 +1,16 @@
+import os
+import pickle
 import shutil
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
 from conftest import random_image
-from mmengine.dataset import default_collate
+from mmengine.dataset import DefaultSampler, default_collate
 from torch.utils.data import DataLoader
 
 from mmedit_gl.datasets import (
@@ -16,6 +21,8 @@ from mmedit_gl.datasets import (
     read_image,
     read_list,
 )
+from mmedit_gl.datasets.names import Names
+from mmedit_gl.datasets.samplers import shuffled
 from mmedit_gl.errors import ImageError, UserError
 
 PIPELINE = [
@@ -47,6 +54,52 @@ def test_a_folder_is_read_sorted_with_its_subfolders(pictures):
     assert dataset[1]['gt_img'].shape == (32, 32, 3)
 
 
+@pytest.mark.parametrize('count', [0, 1, 63, 64, 65, 128, 1000])
+def test_names_are_a_sequence_of_what_was_given_in_a_tenth_of_the_memory(count):
+    given = [f'{i}/é \n{i:0100}.jpg' for i in range(count)]
+    names = Names(name for name in given)
+    assert (list(names), names) == (given, given)
+    assert names != [*given[:-1], 'other'] and names != [*given, 'more'] and names != 'text'
+    assert len(names) == count and bool(names) == bool(count)
+    assert [names[i] for i in range(-count, count)] == 2 * given
+    for index in (count, -count - 1):
+        with pytest.raises(IndexError):
+            names[index]
+    below = names.below('b/').below('a/')
+    assert list(below) == [below[i] for i in range(count)] == [f'a/b/{name}' for name in given]
+    assert list(names) == given
+    pickled = pickle.dumps(below)
+    assert pickle.loads(pickled) == below
+    assert len(pickled) < 1000 + sum(map(len, given)) / 10
+
+
+def test_files_are_in_the_order_of_their_parts_whatever_they_are_called(tmp_path):
+    files = [
+        'b.jpg',
+        'a/1.jpg',
+        'a b.jpg',
+        'a/b/2.PNG',
+        'a.jpg/3.jpg',
+        'B.Jpeg',
+        'é.jpg',
+        'a-/4.tif',
+    ]
+    for file in [*files, 'a/notes.txt', 'line\nbreak.bmp', os.fsdecode(b'\xff.webp')]:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(b'')
+    for link, to in [('f.jpg', 'a'), ('gone.jpg', 'nowhere'), ('self.jpg', 'self.jpg'), ('l', 'a')]:
+        (tmp_path / link).symlink_to(to)
+    paths = sorted(
+        Path(root, file)
+        for root, _, files in os.walk(tmp_path)
+        for file in files
+        if not file.endswith('.txt')
+    )
+    assert len(paths) == 12
+    dataset = ImageDataset(PIPELINE, data_root=str(tmp_path))
+    assert [info['img_path'] for info in infos(dataset)] == list(map(str, paths))
+
+
 def test_lists_are_read_as_places365_and_celeba_hq_give_them(tmp_path):
     (tmp_path / 'places').write_text('/a/airfield/00000001.jpg 0\n/z/zen garden/2.jpg 364\n\n')
     assert read_list(tmp_path / 'places') == ['a/airfield/00000001.jpg', 'z/zen garden/2.jpg']
@@ -71,11 +124,14 @@ def test_a_list_file_names_the_pictures(data_root):
         (dict(data_root='nowhere'), 'no folder nowhere: the pictures are expected there'),
         (dict(ann_file='missing.txt'), 'cannot read the list file .*missing.txt'),
         (dict(ann_file='empty.txt'), 'the list file .*empty.txt is empty'),
+        (dict(ann_file='utf-16.txt'), 'cannot read the list file .*utf-16.txt .*NUL'),
+        (dict(ann_file='sub0/0.PNG'), 'cannot read the list file .*0.PNG .*utf-8'),
         (dict(data_prefix=dict(img='nothing')), 'no pictures in .*nothing'),
     ],
 )
 def test_missing_data_is_refused_with_the_place_where_it_is_expected(pictures, options, message):
     (pictures / 'empty.txt').write_text('\n')
+    (pictures / 'utf-16.txt').write_text('0.PNG\n', encoding='utf-16-be')
     (pictures / 'nothing').mkdir()
     with pytest.raises(UserError, match=message):
         ImageDataset(PIPELINE, **{'data_root': str(pictures), **options})
@@ -145,6 +201,34 @@ def test_training_sees_each_picture_once_a_pass_in_changing_order(pictures):
     assert [seed for _, seed in draws] == [(0, draw) for draw in range(50)]
 
 
+@pytest.mark.parametrize('size', [*range(1, 40), 1000])
+def test_what_is_shuffled_is_all_of_a_range(size):
+    assert sorted(shuffled(i, size, 'a') for i in range(size)) == list(range(size))
+
+
+def test_every_order_of_a_few_comes_as_often_and_no_neighbours_of_many_stay():
+    orders = Counter(tuple(shuffled(i, 4, f'0 {n}') for i in range(4)) for n in range(4800))
+    assert len(orders) == 24
+    # Chi squared with 23 degrees of freedom is below 49.7 with a probability of 0.999.
+    assert sum((count - 200) ** 2 / 200 for count in orders.values()) < 49.7
+    drawn = [shuffled(i, 8_097_967, '0 0') for i in range(4000)]
+    for values in (drawn, [b - a for a, b in pairwise(drawn)]):
+        counts = np.bincount(np.array(values) % 8_097_967 * 16 // 8_097_967)
+        expected = len(values) / 16
+        assert ((counts - expected) ** 2 / expected).sum() < 37.7  # of 15 degrees of freedom
+
+
+def test_a_draw_from_very_many_pictures_needs_no_list_of_them():
+    size = 10**15
+    sampler = DrawSampler(range(size), seed=0)
+    sampler.start = 7 * size + size // 3
+    draws = [draw for draw, _ in zip(sampler, range(100))]
+    indices = {index for index, _ in draws}
+    assert len(indices) == 100
+    assert 0 <= min(indices) < size // 10 and size - size // 10 < max(indices) < size
+    assert [seed for _, seed in draws] == [(0, sampler.start + i) for i in range(100)]
+
+
 def test_processes_share_the_draws_between_them(pictures, monkeypatch):
     dataset = ImageDataset(PIPELINE, data_root=str(pictures))
     whole = iter(DrawSampler(dataset, seed=0))
@@ -163,6 +247,17 @@ def test_evaluation_sees_every_picture_once_with_its_own_seed(pictures):
     sampler = EvaluationSampler(dataset, seed=5)
     assert list(sampler) == [(i, (5, i)) for i in range(5)]
     assert len(sampler) == 5
+
+
+@pytest.mark.parametrize(('size', 'world_size'), [(5, 2), (6, 3), (2, 5), (1, 4), (9, 1)])
+def test_processes_evaluate_the_same_number_of_pictures(size, world_size, monkeypatch):
+    for rank in range(world_size):
+        for module in ('mmedit_gl.datasets.samplers', 'mmengine.dataset.sampler'):
+            monkeypatch.setattr(f'{module}.get_dist_info', lambda rank=rank: (rank, world_size))
+        sampler = EvaluationSampler(range(size), seed=0)
+        expected = DefaultSampler(range(size), shuffle=False)
+        assert [index for index, _ in sampler] == list(expected)
+        assert len(sampler) == len(expected)
 
 
 def test_demo_photographs_for_training_and_validation_are_different_ones():
@@ -197,9 +292,27 @@ def infos(dataset):
     return [dataset.get_data_info(i) for i in range(len(dataset))]
 
 
+@pytest.mark.parametrize('in_memory', [None, 36])
+def test_another_process_gets_the_same_data_set(pictures, in_memory):
+    pipeline = PIPELINE if in_memory is None else PIPELINE[1:]
+    dataset = ImageDataset(pipeline, data_root=str(pictures), in_memory=in_memory)
+    copy = pickle.loads(pickle.dumps(dataset))
+    for i in range(5):
+        for name in ('gt_img', 'mask', 'mask_bbox'):
+            assert torch.equal(copy[i, (0, 7)][name], dataset[i, (0, 7)][name])
+
+
+def test_what_a_pipeline_does_to_a_picture_in_memory_stays_in_its_sample(pictures):
+    dataset = ImageDataset([], data_root=str(pictures), in_memory=36)
+    expected = dataset[0]['gt_img'].copy()
+    dataset[0]['gt_img'][:] = 0
+    assert expected.any()
+    assert np.array_equal(dataset[0]['gt_img'], expected)
+
+
 def test_demo_without_scikit_image_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(__import__('sys').modules, 'skimage.data', None)
-    with pytest.raises(UserError, match=r'pip install -e "\.\[demo\]"'):
+    with pytest.raises(UserError, match=r'pip install "mmedit_gl\[demo\]"'):
         DemoPhotos(PIPELINE[1:], split='train')
 
 

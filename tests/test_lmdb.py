@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,7 @@ from mmedit_gl.errors import ImageError, UserError
 from mmedit_gl.registry import DATASETS
 
 TOOL = 'dataset_converters/pack_lmdb.py'
+TOOL_PATH = str(ROOT / 'tools' / TOOL)
 ENV = {**os.environ, 'OMP_NUM_THREADS': '1'}
 PIPELINE = [
     dict(type='LoadImageFromFile'),
@@ -43,7 +45,7 @@ def pack(tmp_path, monkeypatch, capfd):
         monkeypatch.setattr(sys, 'argv', [TOOL, *map(str, args)])
         capfd.readouterr()
         try:
-            runpy.run_path(str(ROOT / 'tools' / TOOL), run_name='__main__')
+            runpy.run_path(TOOL_PATH, run_name='__main__')
         except SystemExit as end:
             (line,) = capfd.readouterr().err.splitlines()
             return end.code, line
@@ -76,7 +78,7 @@ def packed(tmp_path_factory) -> Path:
         cv2.imwrite(str(path), random_image(i, 40, 44))
     (root / 'pictures/sub 0.png').write_bytes((root / 'pictures/sub 0/0.PNG').read_bytes())
     (root / 'pictures/notes.txt').write_text('not a picture')
-    done = run_tool(TOOL, 'pictures', 'pictures.lmdb', cwd=root, env=ENV)
+    done = run_tool(TOOL, 'pictures', 'pictures.lmdb', cwd=root)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith('6 pictures are in pictures.lmdb\n')
     return root
@@ -97,9 +99,7 @@ def test_a_database_holds_the_bytes_of_the_files_and_their_names(packed):
     database = packed / 'pictures.lmdb'
     assert read_list(database / 'names.txt') == names
     assert sorted(path.name for path in database.iterdir()) == ['data.mdb', 'names.txt']
-    with lmdb.open(str(database), readonly=True, lock=False) as env, env.begin() as transaction:
-        entries = {key.decode(): value for key, value in transaction.cursor()}
-    assert entries == {name: (packed / 'pictures' / name).read_bytes() for name in names}
+    assert entries(database) == {name: (packed / 'pictures' / name).read_bytes() for name in names}
 
 
 def test_a_list_names_what_is_packed(packed, pack, tmp_path):
@@ -243,21 +243,72 @@ def test_names_that_a_database_cannot_have_are_refused(refused, pictures, name, 
     assert message in refused('pictures', 'new.lmdb')
 
 
+@pytest.fixture
+def stopped(pictures, monkeypatch):
+    """Stops a packing of `pictures`, and `waits.png`, when all but this one is in the database."""
+    monkeypatch.chdir(pictures.parent)
+
+    def run(way: signal.Signals) -> None:
+        os.mkfifo('pictures/waits.png')  # reading it never ends
+        code = (
+            'import runpy; from mmedit_gl.datasets import packing; '
+            f'packing.COMMIT_BYTES = 1; runpy.run_path({TOOL_PATH!r}, run_name="__main__")'
+        )
+        packing = subprocess.Popen(
+            [sys.executable, '-c', code, 'pictures', 'new.lmdb'],
+            env=ENV,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        reads = None
+        while reads is None and packing.poll() is None:
+            time.sleep(0.01)
+            with suppress(OSError):  # until it is read
+                reads = os.open('pictures/waits.png', os.O_WRONLY | os.O_NONBLOCK)
+        packing.send_signal(way)
+        assert packing.wait(60) != 0
+        os.close(reads)
+        Path('pictures/waits.png').unlink()
+        shutil.copy('pictures/sub 0.png', 'pictures/waits.png')
+
+    return run
+
+
+def put_entry(database: Path, key: str, value: bytes) -> None:
+    with (
+        lmdb.open(str(database), map_size=2**24, lock=False) as env,
+        env.begin(write=True) as transaction,
+    ):
+        assert transaction.put(key.encode(), value)
+
+
+def entries(database: Path) -> dict[str, bytes]:
+    with lmdb.open(str(database), readonly=True, lock=False) as env, env.begin() as transaction:
+        return {key.decode(): value for key, value in transaction.cursor()}
+
+
 @pytest.mark.parametrize('way', [signal.SIGINT, signal.SIGKILL])
-def test_a_killed_packing_leaves_no_database_and_the_next_one_is_whole(pack, pictures, way):
-    database, part = Path('new.lmdb'), Path('new.lmdb.part')
-    os.mkfifo(pictures / 'waits.png')  # reading it never ends
-    command = [sys.executable, str(ROOT / 'tools' / TOOL), 'pictures', 'new.lmdb']
-    packing = subprocess.Popen(
-        command, env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    while not (part / 'data.mdb').exists() and packing.poll() is None:
-        time.sleep(0.01)
-    packing.send_signal(way)
-    assert packing.wait(60) != 0
-    assert not database.exists()
-    assert part.exists() == (way == signal.SIGKILL)
-    (pictures / 'waits.png').unlink()
-    assert pack('pictures', 'new.lmdb') == (0, '6 pictures are in new.lmdb')
-    assert not part.exists()
-    assert len(ImageDataset(PIPELINE, backend_args=backend_args(database))) == 6
+def test_a_packing_that_is_stopped_is_no_database_and_goes_on_where_it_was(stopped, pack, way):
+    stopped(way)
+    assert not Path('new.lmdb').exists()
+    put_entry(Path('new.lmdb.part'), 'sub 0/0.PNG', b'packed before')
+    assert pack('pictures', 'new.lmdb') == (0, '7 pictures are in new.lmdb')
+    assert not Path('new.lmdb.part').exists()
+    names = read_list('new.lmdb/names.txt')
+    expected = {name: Path('pictures', name).read_bytes() for name in names}
+    assert entries(Path('new.lmdb')) == {**expected, 'sub 0/0.PNG': b'packed before'}
+
+
+def test_a_packing_begins_anew_where_files_or_names_are_others_than_it_began_with(stopped, pack):
+    stopped(signal.SIGKILL)
+    status = Path('pictures/sub 1/1.PNG').stat()
+    Path('pictures/sub 1/1.PNG').write_bytes(bytes(status.st_size))
+    os.utime('pictures/sub 1/1.PNG', ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert pack('pictures', 'new.lmdb')[0] == 0
+    assert entries(Path('new.lmdb'))['sub 1/1.PNG'] == bytes(status.st_size)
+    names = list(read_list('new.lmdb/names.txt'))[::-1]
+    Path('new.lmdb').rename('other.lmdb.part')
+    Path('list.txt').write_text(''.join(f'{name}\n' for name in names))
+    assert pack('pictures', 'other.lmdb', '--ann-file', 'list.txt')[0] == 0
+    assert read_list('other.lmdb/names.txt') == names
+    assert len(entries(Path('other.lmdb'))) == 7

@@ -1,7 +1,7 @@
 """File to sample."""
 
 from .demo_photos import DemoPhotos
-from .image_dataset import ImageDataset, read_image, read_list
+from .image_dataset import ImageDataset, read_image
 from .masks import (
     bbox2mask,
     free_form_mask,
@@ -10,6 +10,7 @@ from .masks import (
     random_bbox,
     shapes_mask,
 )
+from .names import read_list
 from .samplers import DrawSampler, EvaluationSampler
 from .transforms import (
     CenterCrop,

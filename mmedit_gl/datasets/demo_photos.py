@@ -30,13 +30,12 @@ class DemoPhotos(ImageDataset):
         self.split, self.repeats = split, repeats
         super().__init__(pipeline, test_mode=test_mode, in_memory=SHORTER_EDGE)
 
-    def load_data_list(self) -> list[dict]:
+    def find_paths(self) -> list[str]:
         try:
             import skimage.data
         except ImportError:
             raise UserError(
-                'the demo trains on photographs of scikit-image: pip install -e ".[demo]"'
+                'the demo trains on photographs of scikit-image: pip install "mmedit_gl[demo]"'
             ) from None
         folder = Path(skimage.data.__file__).parent
-        photos = [self._entry(str(folder / name)) for name in SPLITS[self.split]]
-        return [photo for photo in photos for _ in range(self.repeats)]
+        return [str(folder / name) for name in SPLITS[self.split] for _ in range(self.repeats)]

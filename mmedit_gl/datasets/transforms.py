@@ -5,6 +5,7 @@ Steps that draw take their numbers from `results['rng']`, which the data set see
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 
-from mmedit_gl.datasets.image_dataset import read_image, read_list
+from mmedit_gl.datasets.image_dataset import read_image
 from mmedit_gl.datasets.masks import (
     bbox2mask,
     free_form_mask,
@@ -21,6 +22,7 @@ from mmedit_gl.datasets.masks import (
     random_bbox,
     shapes_mask,
 )
+from mmedit_gl.datasets.names import read_list
 from mmedit_gl.errors import ImageError, UserError
 from mmedit_gl.pictures import painted
 from mmedit_gl.registry import TRANSFORMS
@@ -219,7 +221,11 @@ def _mask_source(mask_mode: str, mask_config: dict | None = None) -> Callable:
         inspect.signature(source).bind(None, None, **config)
     except TypeError as error:
         raise UserError(f'LoadMask: mask_config of mode {mask_mode!r}: {error}') from None
-    return lambda results: source(results['rng'], results['gt_img'].shape[:2], **config)
+    return partial(_draw, source, config)
+
+
+def _draw(draw: Callable[..., np.ndarray], config: dict, results: dict) -> np.ndarray:
+    return draw(results['rng'], results['gt_img'].shape[:2], **config)
 
 
 def _draw_bbox(
@@ -243,15 +249,18 @@ class _MaskOfImage:
 
 class _MaskOfSet:
     def __init__(self, mask_list_file: str, prefix: str = ''):
-        self.paths = [Path(prefix) / line for line in read_list(mask_list_file)]
+        self.paths = read_list(mask_list_file).below(f'{Path(prefix)}/')
 
     def __call__(self, results: dict) -> np.ndarray:
-        return _read_mask(self.paths[results['rng'].integers(len(self.paths))])
+        return self._read(results['rng'].integers(len(self.paths)))
+
+    def _read(self, index: int) -> np.ndarray:
+        return _read_mask(Path(self.paths[index]))
 
 
 class _MaskOfList(_MaskOfSet):
     def __call__(self, results: dict) -> np.ndarray:
-        return _read_mask(self.paths[results['sample_idx'] % len(self.paths)])
+        return self._read(results['sample_idx'] % len(self.paths))
 
 
 class _MaskOfMix:

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from mmedit_gl.datasets.image_dataset import SUFFIXES, find_pictures
+from mmedit_gl.datasets.names import SUFFIXES, Names
 from mmedit_gl.datasets.preparation import (
     PICTURES,
     add_options,
@@ -15,8 +15,9 @@ from mmedit_gl.datasets.preparation import (
     find_file,
     link,
     prepare,
-    progress_bar,
+    scan,
 )
+from mmedit_gl.datasets.progress import progress_bar
 from mmedit_gl.errors import UserError, one_sentence_errors
 
 PARTITION, MAPPING = 'list_eval_partition.txt', 'CelebA-HQ-to-CelebA-mapping.txt'
@@ -154,29 +155,30 @@ def main() -> None:
     if source.is_file():
         folders[0], source = source.parent, args.out / PICTURES
         unpack(args.source, source)
-    paths = {}
-    for path in find_pictures(source):
-        i = number(path.name)
+    names = {}
+    for name in scan(source):
+        i = number(name)
         if i is None:
             continue
-        if i in paths:
+        if i in names:
             raise UserError(
-                f'{paths[i]} and {path} have one number: name the folder of one size of pictures'
+                f'{source / names[i]} and {source / name} have one number: name the folder of one '
+                'size of pictures'
             )
-        paths[i] = path
-    if len(paths) < 2:
+        names[i] = name
+    if len(names) < 2:
         raise UserError(
             f'no pictures of CelebA-HQ in {source}: expected names such as 00001.jpg or 0.jpg; '
             'tools/dataset_converters/folder.py takes others'
         )
-    numbers = sorted(paths)
+    numbers = sorted(names)
     parts = split(numbers, *(find_file(name, *folders) for name in (PARTITION, MAPPING)))
     prefix = link(source, args.out)
     lists = {}
     for part, list_name in enumerate(LISTS):
-        listed = [paths[i].relative_to(source).as_posix() for i in numbers if parts[i] == part]
+        listed = Names(names[i] for i in numbers if parts[i] == part)
         if listed or list_name != 'test_list.txt':
-            lists[list_name] = [prefix + name for name in listed]
+            lists[list_name] = listed.below(prefix)
     prepare(lists, args)
 
 

@@ -2,10 +2,20 @@
 
 import argparse
 import hashlib
+from itertools import compress
 from pathlib import Path
 
-from mmedit_gl.datasets.image_dataset import find_pictures
-from mmedit_gl.datasets.preparation import add_options, file_errors, link, prepare
+import numpy as np
+
+from mmedit_gl.datasets.names import Names
+from mmedit_gl.datasets.preparation import (
+    add_options,
+    file_errors,
+    link,
+    prepare,
+    scan,
+)
+from mmedit_gl.datasets.progress import progress_bar
 from mmedit_gl.errors import UserError, one_sentence_errors
 
 
@@ -26,25 +36,29 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def lot(name: str, seed: int) -> bytes:
+def lot(name: str, seed: int) -> int:
     """A random place in the order of pictures, of a name alone: other pictures do not move it."""
-    return hashlib.sha256(f'{seed} {name}'.encode(errors='replace')).digest()
+    digest = hashlib.sha256(f'{seed} {name}'.encode(errors='replace')).digest()
+    return int.from_bytes(digest[:8], 'big')
 
 
 def main() -> None:
     args = parse_args()
     if not 0 < args.val < 1:
         raise UserError(f'expected --val between 0 and 1, got {args.val}')
-    paths = find_pictures(args.pictures)
-    if len(paths) < 2:
+    names = scan(args.pictures)
+    if len(names) < 2:
         raise UserError(f'one picture in {args.pictures}: a split needs two at least')
-    names = [path.relative_to(args.pictures).as_posix() for path in paths]
-    count = min(max(1, round(args.val * len(names))), len(names) - 1)
-    val = set(sorted(names, key=lambda name: lot(name, args.seed))[:count])
+    with progress_bar() as progress:
+        lots = (lot(name, args.seed) for name in names)
+        lots = progress.track(lots, len(names), description='Splitting')
+        order = np.argsort(np.fromiter(lots, np.uint64), kind='stable')
+    is_val = np.zeros(len(names), bool)
+    is_val[order[: min(max(1, round(args.val * len(names))), len(names) - 1)]] = True
     prefix = link(args.pictures, args.out)
     lists = {
-        'train_list.txt': [prefix + name for name in names if name not in val],
-        'val_list.txt': [prefix + name for name in names if name in val],
+        'train_list.txt': Names(compress(names, ~is_val)).below(prefix),
+        'val_list.txt': Names(compress(names, is_val)).below(prefix),
     }
     prepare(lists, args)
 

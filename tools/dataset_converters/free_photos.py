@@ -11,8 +11,9 @@ from typing import NamedTuple
 from urllib.parse import quote
 from urllib.request import urlopen
 
-from mmedit_gl.datasets.image_dataset import SUFFIXES
-from mmedit_gl.datasets.preparation import file_errors, progress_bar
+from mmedit_gl.datasets.names import SUFFIXES
+from mmedit_gl.datasets.preparation import file_errors
+from mmedit_gl.datasets.progress import progress_bar
 from mmedit_gl.errors import UserError, one_sentence_errors
 
 ADDRESS = 'https://raw.githubusercontent.com'

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from mmedit_gl.datasets.image_dataset import find_pictures
-from mmedit_gl.datasets.preparation import pack, refuse_database
+from mmedit_gl.datasets.packing import pack, refuse_database
+from mmedit_gl.datasets.preparation import scan
 from mmedit_gl.errors import one_sentence_errors
 
 
@@ -24,8 +24,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     refuse_database(args.database, [])
-    paths = find_pictures(args.folder, args.ann_file)
-    pack(paths, [path.relative_to(args.folder).as_posix() for path in paths], args.database)
+    pack(args.folder, scan(args.folder, args.ann_file), args.database)
 
 
 if __name__ == '__main__':

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from mmedit_gl.datasets.image_dataset import read_list
+from mmedit_gl.datasets.names import Names, read_list
 from mmedit_gl.datasets.preparation import add_options, file_errors, find_file, link, prepare
 from mmedit_gl.errors import UserError, one_sentence_errors
 
@@ -30,7 +30,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def find(source: Path, folders: list[str], list_name: str, archive: str, devkit: str) -> list[str]:
+def find(source: Path, folders: list[str], list_name: str, archive: str, devkit: str) -> Names:
     """The pictures of an official list, below `source`."""
     folder = next((name for name in folders if (source / name).is_dir()), None)
     if folder is None:
@@ -41,7 +41,7 @@ def find(source: Path, folders: list[str], list_name: str, archive: str, devkit:
     list_file = find_file(list_name, source)
     if list_file is None:
         raise UserError(f'no {list_name} in {source}: unpack {devkit} of Places365 there')
-    return [f'{folder}/{name}' for name in read_list(list_file)]
+    return read_list(list_file).below(f'{folder}/')
 
 
 def main() -> None:
@@ -57,11 +57,7 @@ def main() -> None:
     )
     val = find(args.source, [f'val_{size}'], 'places365_val.txt', f'val_{size}.tar', devkit)
     prefix = link(args.source, args.out)
-    lists = {
-        'train_list.txt': [prefix + name for name in train],
-        'val_list.txt': [prefix + name for name in val],
-    }
-    prepare(lists, args)
+    prepare({'train_list.txt': train.below(prefix), 'val_list.txt': val.below(prefix)}, args)
     if size == '256':
         print('Pictures of 256x256 are taken whole: not the published protocol, which crops 384.')
 

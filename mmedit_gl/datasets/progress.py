@@ -1,0 +1,7 @@
+"""How work on many pictures shows that it goes on."""
+
+from rich.progress import MofNCompleteColumn, Progress
+
+
+def progress_bar() -> Progress:
+    return Progress(*Progress.get_default_columns(), MofNCompleteColumn())
