@@ -187,6 +187,14 @@ def small_config(tmp_path, data_root):
     return write
 
 
+# Shared out in this order, so that no process is left with a long one at the end.
+LONGEST = ('test_inpaintor', 'test_distributed', 'test_web', 'test_configs', 'test_interruptions')
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
 @pytest.fixture(scope='session')
 def browser() -> Iterator[Browser]:
     """Chromium, Chrome or Edge, without what they fetch of their own accord."""

@@ -10,6 +10,7 @@ from conftest import CONFIGS, ROOT, random_image
 from mmengine import Config
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
+from yapf.yapflib import reformatter
 
 from mmedit_gl.apis import Inpainter, init_model
 from mmedit_gl.checkpoint import read_checkpoint
@@ -306,6 +307,14 @@ def test_an_inpainter_takes_the_name_of_a_configuration(tmp_path):
     torch.save(dict(state_dict=weights), tmp_path / 'weights.pth')
     inpainter = Inpainter('gl_128x128_demo', tmp_path / 'weights.pth', 'cpu')
     assert inpainter.trained_hole == 56
+
+
+def test_a_configuration_is_formatted_once(tmp_path, monkeypatch):
+    calls, reformat = [], reformatter.Reformat
+    monkeypatch.setattr(reformatter, 'Reformat', lambda *a: calls.append(a) or reformat(*a))
+    cfg = load_config('gl_128x128_demo')
+    cfg.work_dir = str(tmp_path)  # a text that nothing else has
+    assert len({cfg.pretty_text for _ in range(3)}) == len(calls) == 1
 
 
 @pytest.mark.parametrize('mask_mode', ['ff', 'irregular'])
