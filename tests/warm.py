@@ -13,8 +13,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import mmengine
-
 CONTEXT = multiprocessing.get_context('forkserver')
 CONTEXT.set_forkserver_preload(['mmedit_gl.apis', 'torch.utils.tensorboard', 'rich.progress'])
 
@@ -26,7 +24,10 @@ class Tool:
     """
 
     def __init__(self, script: Path, *args: str, cwd: Path):
-        self.outputs = [Path(tempfile.mkstemp()[1]) for _ in range(2)]
+        self.folder = tempfile.TemporaryDirectory()
+        self.outputs = [Path(self.folder.name, name) for name in ('stdout', 'stderr')]
+        for path in self.outputs:
+            path.touch()
         self.process = CONTEXT.Process(
             target=_run, args=(str(script), list(map(str, args)), str(cwd), self.outputs)
         )
@@ -63,8 +64,7 @@ class Tool:
             os.killpg(self.pid, signal.SIGKILL)
             raise TimeoutError(f'{timeout} s are over')
         stdout, stderr = (path.read_text(errors='surrogateescape') for path in self.outputs)
-        for path in self.outputs:
-            path.unlink()
+        self.folder.cleanup()
         return self.poll(), stdout[self.read :], stderr
 
 
@@ -75,8 +75,6 @@ def _run(script: str, args: list[str], cwd: str, outputs: list[Path]) -> None:
         os.dup2(os.open(path, os.O_WRONLY), number)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     multiprocessing.set_start_method('fork', force=True)
-    # It formats a configuration four times a run, for a second.
-    mmengine.config.config.FormatCode = lambda text, **_: (text, True)
     sys.argv = [script, *args]
     sys.path.insert(0, str(Path(script).parent))
     sys.stdout.reconfigure(line_buffering=True)
