@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import MofNCompleteColumn, Progress
 
 from mmedit_gl.apis import Inpainter
 from mmedit_gl.apis.folders import FolderJobs, Job, in_stages, passed_over
+from mmedit_gl.datasets.progress import progress_bar
 from mmedit_gl.engine import leave_processes
 from mmedit_gl.errors import ImageError, UserError, one_sentence_errors
 from mmedit_gl.evaluation import make_folder, strip
@@ -155,9 +155,8 @@ def complete_folder(args: argparse.Namespace) -> None:
         meet()
 
     completed = failed = 0
-    columns = *Progress.get_default_columns(), MofNCompleteColumn()
     share = f', process 1 of {processes}' if processes > 1 else ''
-    with Progress(*columns, disable=rank > 0) as progress:
+    with progress_bar(disable=rank > 0) as progress:
         task = progress.add_task(f'completing{share}', total=None)
         for result in in_stages(jobs, stages.read, stages.complete, stages.write):
             if isinstance(result, UserError):

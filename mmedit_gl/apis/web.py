@@ -15,7 +15,7 @@ from PIL import Image
 
 from mmedit_gl.apis.inpainter import Inpainter
 from mmedit_gl.errors import ImageError, UserError
-from mmedit_gl.pictures import Picture, read_hole, read_picture, write_picture
+from mmedit_gl.pictures import FORMATS, Picture, read_hole, read_picture, write_picture
 
 os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
 try:
@@ -24,7 +24,6 @@ except ImportError:
     raise UserError('the page is made with gradio: pip install "mmedit_gl[web]"') from None
 
 MAX_MEGAPIXELS, MAX_UPLOAD = 25, '50mb'
-SUFFIXES = ['.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff']
 EXAMPLES = ['astronaut.png', 'chelsea.png', 'coffee.png']  # that scikit-image ships
 CANVAS, PREVIEW = 1024, 1600  # longest side in pixels of what is painted on and what is compared
 COLOURS = [('#e6005c', 0.7), ('#00c853', 0.7), ('#2962ff', 0.7)]
@@ -133,7 +132,7 @@ class Page:
         """The layout, and which event calls what."""
         with gr.Blocks(title='Complete a picture', delete_cache=CACHE) as blocks:
             gr.Markdown(INTRODUCTION)
-            upload = gr.File(show_label=False, file_types=SUFFIXES, height=120)
+            upload = gr.File(show_label=False, file_types=list(FORMATS), height=120)
             with gr.Column() as offer:
                 examples = gr.Dataset(
                     label='or one of these',
@@ -286,6 +285,6 @@ def _painted(painting: dict | None, picture: Picture) -> np.ndarray:
 def _completed_name(path: str, picture: Picture) -> str:
     stem, suffix = Path(path).stem, Path(path).suffix.lower()
     # What only calls itself a JPEG shall not lose anything outside its hole.
-    if suffix not in SUFFIXES or (suffix in ('.jpg', '.jpeg') and not picture.jpeg):
+    if suffix not in FORMATS or (suffix in ('.jpg', '.jpeg') and not picture.jpeg):
         suffix = '.png'
     return f'{stem}_completed{suffix}'

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from mmedit_gl.errors import UserError
+from mmedit_gl.pictures import FORMATS
 
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
+SUFFIXES = tuple(FORMATS)
 BLOCK = 64
 
 

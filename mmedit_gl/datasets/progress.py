@@ -3,5 +3,5 @@
 from rich.progress import MofNCompleteColumn, Progress
 
 
-def progress_bar() -> Progress:
-    return Progress(*Progress.get_default_columns(), MofNCompleteColumn())
+def progress_bar(disable: bool = False) -> Progress:
+    return Progress(*Progress.get_default_columns(), MofNCompleteColumn(), disable=disable)
