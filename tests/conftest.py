@@ -136,7 +136,7 @@ def shrink(cfg: Config, data_root: Path) -> Config:
             if step.type == 'RandomResize':
                 step.scale = (72, 96)
             if step.type == 'LoadMask' and step.mask_mode == 'bbox':
-                step.mask_config = dict(max_bbox_shape=(24, 24), max_bbox_delta=4, min_margin=8)
+                step.mask_config = dict(max_bbox_shape=(24, 24), max_bbox_delta=8, min_margin=8)
             if step.type == 'LoadMask' and step.mask_mode == 'mix':
                 for source in step.mask_config.sources:
                     strokes, shapes = dict(brush_width=(2, 8)), dict(size_range=(8, 40))

@@ -19,9 +19,101 @@ from mmedit_gl.errors import UserError
 
 FOLDER = ROOT / 'configs/inpainting/global_local'
 NAMES = [path.stem for path in CONFIGS]
-PUBLISHED = {
-    'gl_256x256_8x12_places': dict(max_iters=500_000, iter_tc=90_000, iter_td=100_000),
-    'gl_256x256_8x12_celeba': dict(max_iters=300_000, iter_tc=40_000, iter_td=50_000),
+
+
+def published(
+    iter_tc: int, iter_td: int, start_iter: int | None, max_iters: int, train: str, val: str
+) -> dict:
+    """What MMagic's file says of a training, in our words where the same thing has another name."""
+    batch_norm = dict(norm_cfg=dict(type='BN'))  # theirs is SyncBN: see sync_bn
+    disc = dict(in_channels=3, max_channels=512, fc_in_channels=8192, fc_out_channels=1024)
+    adam = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=0.0004))
+    steps = [
+        dict(type='LoadImageFromFile'),
+        dict(type='RandomCrop', crop_size=(384, 384), allow_smaller=True),
+        dict(type='Resize', scale=(256, 256)),
+        dict(
+            type='LoadMask',
+            mask_mode='bbox',
+            mask_config=dict(max_bbox_shape=(128, 128), max_bbox_delta=40, min_margin=20),
+        ),
+        dict(type='PackInputs'),
+    ]
+    return dict(
+        model=dict(
+            type='GLInpaintor',
+            data_preprocessor=dict(type='GLPreprocessor'),  # to [-1, 1], grey in the hole
+            encdec=dict(
+                type='GLEncoderDecoder',
+                encoder=dict(type='GLEncoder', **batch_norm),
+                decoder=dict(type='GLDecoder', **batch_norm),
+                dilation_neck=dict(type='GLDilationNeck', **batch_norm),
+            ),
+            disc=dict(
+                type='GLDiscs',
+                global_disc_cfg=dict(num_convs=6, **disc, **batch_norm),
+                local_disc_cfg=dict(num_convs=5, **disc, **batch_norm),
+            ),
+            loss_gan=dict(type='GANLoss', gan_type='vanilla', loss_weight=0.001),
+            loss_l1_hole=dict(type='L1Loss', loss_weight=1.0),
+            train_cfg=dict(
+                disc_step=1,
+                iter_tc=iter_tc + 1,  # the phases change one iteration after the number says
+                iter_td=iter_td + 1,
+                start_iter=start_iter,
+                local_size=(128, 128),
+            ),
+        ),
+        sync_bn='torch',
+        optim_wrapper=dict(constructor='MultiOptimWrapperConstructor', generator=adam, disc=adam),
+        param_scheduler=None,
+        custom_hooks=None,
+        load_from=None,
+        train_cfg=dict(type='TrainLoop', max_iters=max_iters, val_interval=50000),
+        train_dataloader=dict(
+            batch_size=12,
+            sampler=dict(type='DrawSampler', shuffle=False),
+            dataset=dict(type='ImageDataset', ann_file=train, pipeline=steps),
+        ),
+        val_dataloader=dict(
+            batch_size=1,
+            sampler=dict(type='DefaultSampler'),
+            dataset=dict(type='ImageDataset', ann_file=val, pipeline=steps),
+        ),
+    )
+
+
+PUBLISHED = dict(
+    gl_256x256_8x12_places=published(
+        90_000,
+        100_000,
+        350_000,
+        500_002,
+        train='meta/places365_train_challenge.txt',
+        val='meta/places365_val.txt',
+    ),
+    gl_256x256_8x12_celeba=published(
+        40_000,
+        50_000,
+        None,  # 0
+        300_002,
+        train='train_celeba_img_list.txt',
+        val='val_celeba_img_list.txt',
+    ),
+)
+# What is not as published: its value here, and the word by which the header tells of it, none where
+# the result of a training is the same.
+DIFFERENCES = {
+    'model.train_cfg.start_iter': (None, 'start_iter'),
+    'model.train_cfg.disc_step': (None, None),  # one, the only number there is
+    'model.trained_hole': (128, None),  # for the tools
+    'optim_wrapper.generator.optimizer.fused': (True, None),
+    'optim_wrapper.disc.optimizer.fused': (True, None),
+    'train_dataloader.sampler.shuffle': (None, 'shuffle'),  # DrawSampler always does
+    'train_dataloader.dataset.ann_file': ('train_list.txt', 'ann_file'),
+    'val_dataloader.sampler.type': ('EvaluationSampler', 'EvaluationSampler'),
+    'val_dataloader.dataset.ann_file': ('val_list.txt', 'ann_file'),
+    'val_dataloader.batch_size': (8, None),
 }
 
 
@@ -63,16 +155,33 @@ def test_every_configuration_loads_and_tests_what_it_validates(name):
     assert cfg.test_evaluator == cfg.val_evaluator
 
 
+def flat(values: dict | list, name: str = '') -> dict:
+    """The values of nested dicts and lists by their whole names."""
+    items = enumerate(values) if isinstance(values, list) else values.items()
+    result = {}
+    for key, value in items:
+        nested = isinstance(value, (dict, list))
+        result |= flat(value, f'{name}{key}.') if nested else {f'{name}{key}': value}
+    return result
+
+
 @pytest.mark.parametrize('name', PUBLISHED)
-def test_schedules_are_the_published_ones(name):
-    cfg = load_config(FOLDER / f'{name}.py')
-    expected = PUBLISHED[name]
-    assert cfg.train_cfg.max_iters == expected['max_iters']
-    assert cfg.model.train_cfg.iter_tc == expected['iter_tc']
-    assert cfg.model.train_cfg.iter_td == expected['iter_td']
-    assert cfg.train_dataloader.batch_size == 12
-    for network in ('generator', 'disc'):
-        assert cfg.optim_wrapper[network].optimizer == dict(type='Adam', lr=4e-4, fused=True)
+def test_published_configurations_are_the_published_ones_but_for_what_their_header_says(name):
+    cfg = load_config(FOLDER / f'{name}.py').to_dict()
+    for mode in ('train', 'val'):
+        loader = cfg[f'{mode}_dataloader']
+        pictures = {key: loader['dataset'][key] for key in ('type', 'ann_file', 'pipeline')}
+        sizes = {key: loader[key] for key in ('batch_size', 'sampler')}
+        cfg[f'{mode}_dataloader'] = dict(**sizes, dataset=pictures)
+    theirs, ours = flat(PUBLISHED[name]), flat({key: cfg.get(key) for key in PUBLISHED[name]})
+    differences = {key for key in theirs | ours if theirs.get(key) != ours.get(key)}
+    there = {key for key in DIFFERENCES if theirs.get(key) is not None or key in ours}
+    assert differences == there
+    header = (FOLDER / f'{name}.py').read_text().partition('_base_ =')[0]
+    _, _, said = header.partition('Differs from the published configuration')
+    assert {key: ours.get(key) for key in there} == {key: DIFFERENCES[key][0] for key in there}
+    words = {'iter_tc', 'iter_td', 'dec7', *(DIFFERENCES[key][1] for key in there)}
+    assert all(word in said for word in words - {None})
 
 
 def test_the_model_index_and_the_readme_tell_of_the_published_models():
@@ -95,39 +204,11 @@ def test_the_model_index_and_the_readme_tell_of_the_published_models():
 
 
 @pytest.mark.parametrize('name', PUBLISHED)
-def test_losses_and_window_are_the_published_ones(name):
-    model = load_config(FOLDER / f'{name}.py').model
-    assert model.loss_l1_hole == dict(type='L1Loss', loss_weight=1.0)
-    assert model.loss_gan == dict(type='GANLoss', gan_type='vanilla', loss_weight=0.001)
-    assert model.train_cfg.local_size == (128, 128)
-
-
-@pytest.mark.parametrize('name', PUBLISHED)
-@pytest.mark.parametrize('mode', ['train', 'val', 'test'])
-def test_pictures_and_boxes_are_the_published_ones(name, mode):
-    loader = load_config(FOLDER / f'{name}.py')[f'{mode}_dataloader']
-    mask = step_of(loader, 'LoadMask')
-    assert mask.mask_mode == 'bbox'
-    # 108 to 128 pixels a side, 20 away from every border
-    assert mask.mask_config == dict(max_bbox_shape=(128, 128), max_bbox_delta=20, min_margin=20)
-    assert step_of(loader, 'RandomCrop').crop_size == (384, 384)
-    assert step_of(loader, 'Resize').scale == (256, 256)
-    flips = [step for step in loader.dataset.pipeline if step.type == 'Flip']
-    assert flips == [dict(type='Flip', flip_ratio=0.5, direction='horizontal')] * (mode == 'train')
-
-
-@pytest.mark.parametrize('name', PUBLISHED)
 def test_training_and_validation_pictures_are_kept_apart(name):
     cfg = load_config(FOLDER / f'{name}.py')
     train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
     assert train.ann_file != val.ann_file
     assert (train.get('test_mode', False), val.test_mode) == (False, True)
-
-
-def test_networks_of_the_published_configurations_are_the_same(published_cfg):
-    celeba = load_config(FOLDER / 'gl_256x256_8x12_celeba.py')
-    for key in ('encdec', 'disc', 'data_preprocessor'):
-        assert celeba.model[key] == published_cfg.model[key]
 
 
 @pytest.mark.parametrize('name', PAPER)
@@ -150,7 +231,7 @@ def test_the_papers_recipe_is_that_of_the_paper(name):
     assert step_of(loader, 'RandomCrop').crop_size == (expected['size'],) * 2
     mask, (smallest, largest) = step_of(loader, 'LoadMask'), expected['hole']
     assert (mask.mask_mode, mask.real_bbox) == ('bbox', True)
-    delta = largest - smallest
+    delta = 2 * (largest - smallest)
     assert mask.mask_config == dict(max_bbox_shape=(largest, largest), max_bbox_delta=delta)
     assert train_cfg.local_size == (expected['local'],) * 2
 

@@ -107,12 +107,13 @@ def test_lists_are_read_as_places365_and_celeba_hq_give_them(tmp_path):
     assert read_list(tmp_path / 'celeba') == ['00001.png', 'folder/my face 2.png']
 
 
-def test_a_list_file_names_the_pictures(data_root):
+@pytest.mark.parametrize('key', ['img', 'gt'])
+def test_a_list_file_names_the_pictures(key, data_root):
     dataset = ImageDataset(
         PIPELINE,
         data_root=str(data_root),
         ann_file='places365_train_standard.txt',
-        data_prefix=dict(img='data_large'),
+        data_prefix={key: 'data_large'},
     )
     assert len(dataset) == 6
     assert dataset[0]['img_path'] == str(data_root / 'data_large/a/airfield/00000000.jpg')
@@ -127,6 +128,9 @@ def test_a_list_file_names_the_pictures(data_root):
         (dict(ann_file='utf-16.txt'), 'cannot read the list file .*utf-16.txt .*NUL'),
         (dict(ann_file='sub0/0.PNG'), 'cannot read the list file .*0.PNG .*utf-8'),
         (dict(data_prefix=dict(img='nothing')), 'no pictures in .*nothing'),
+        (dict(data_prefix=dict(foo='x')), r"expected dict\(img='FOLDER'\) or dict\(gt='FOLDER'\)"),
+        (dict(data_prefix=dict(gt='x', img='y')), "got {'gt': 'x', 'img': 'y'}"),
+        (dict(data_prefix='x'), "data_prefix: expected .* got 'x'"),
     ],
 )
 def test_missing_data_is_refused_with_the_place_where_it_is_expected(pictures, options, message):

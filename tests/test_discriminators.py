@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from conftest import make_batch, relative_error
@@ -5,6 +7,7 @@ from conftest import make_batch, relative_error
 from mmedit_gl.errors import UserError
 from mmedit_gl.models import GLDiscs, MultiLayerDiscriminator, crop, local_windows
 from mmedit_gl.models.inpaintor import composite
+from mmedit_gl.registry import MODELS
 
 
 @torch.no_grad()
@@ -26,6 +29,19 @@ def test_last_layer_takes_what_both_branches_give():
     discs = GLDiscs(dict(**branch, fc_out_channels=5), dict(**branch, fc_out_channels=7))
     assert discs.fc.weight.shape == (1, 12)
     assert discs(torch.zeros(2, 3, 8, 8), torch.zeros(2, 3, 8, 8)).shape == (2, 1)
+
+
+def test_fully_connected_layers_begin_as_published(published_cfg):
+    torch.manual_seed(0)
+    discs = MODELS.build(published_cfg.model.disc)
+    for layer in (discs.global_disc.fc.linear, discs.local_disc.fc.linear, discs.fc):
+        weight = layer.weight.detach().double()
+        error = 0.02 / weight.numel() ** 0.5  # of the mean; that of the standard deviation is less
+        assert abs(weight.mean()) < 4 * error and abs(weight.std() - 0.02) < 4 * error
+        # As many beyond one standard deviation as a normal distribution has.
+        beyond, share = (weight.abs() > 0.02).double().mean(), math.erfc(0.5**0.5)
+        assert abs(beyond - share) < 4 * (share * (1 - share) / weight.numel()) ** 0.5
+        assert not layer.bias.any()
 
 
 def test_widths_double_up_to_the_maximum():

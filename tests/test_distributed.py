@@ -105,8 +105,9 @@ def recorded(small):
     for step in cfg.train_dataloader.dataset.pipeline:
         if step.type == 'LoadMask':
             step.mask_config.max_bbox_delta = 0
-    for name in NETWORKS:
-        cfg.optim_wrapper[name].optimizer = dict(type='SGD', lr=0.1, momentum=0.9)
+    # The discriminators begin with weights so small that slower they would hardly move.
+    for name, lr in zip(NETWORKS, (0.1, 3)):
+        cfg.optim_wrapper[name].optimizer = dict(type='SGD', lr=lr, momentum=0.9)
     cfg.default_hooks.checkpoint.interval = 1
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.dump(folder / 'plain.py')

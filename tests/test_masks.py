@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -17,26 +18,51 @@ def rngs(count):
     return (np.random.default_rng((7, i)) for i in range(count))
 
 
-def test_boxes_keep_their_bounds_and_reach_all_of_them():
-    boxes = np.array([random_bbox(rng, (60, 80), (16, 20), 4, 6) for rng in rngs(4000)])
-    top, left, height, width = boxes.T
-    assert (height.min(), height.max()) == (12, 16)
-    assert (width.min(), width.max()) == (16, 20)
-    assert (top.min(), left.min()) == (6, 6)
-    assert ((top + height).max(), (left + width).max()) == (60 - 6, 80 - 6)
-    assert abs(np.corrcoef(height, width)[0, 1]) < 0.05  # drawn independently
+def test_the_top_left_corner_moves_inwards_from_a_largest_box_that_is_anywhere_alike():
+    # Top from 4 to 60 - 4 - 16 excluded, left from 6 to 80 - 6 - 20 excluded; then 0 to 2 down and
+    # 0 to 3 to the right.
+    boxes = [random_bbox(rng, (60, 80), (16, 20), (4, 7), (4, 6)) for rng in rngs(20000)]
+    top, left, height, width = np.array(boxes).T
+    drawn = top + height - 16, 16 - height, left + width - 20, 20 - width
+    for values, low, high in zip(drawn, (4, 0, 6, 0), (40, 3, 54, 4)):
+        counts = np.bincount(values - low)
+        expected = len(boxes) / (high - low)
+        assert (values.min(), len(counts)) == (low, high - low)
+        free = len(counts) - 1
+        # Chi squared, above this with a probability of 0.001.
+        assert ((counts - expected) ** 2 / expected).sum() < free + 3.1 * np.sqrt(2 * free) + 5
+    assert np.abs(np.corrcoef(drawn) - np.eye(4)).max() < 0.03  # drawn independently
 
 
-def test_published_boxes_fit_by_construction():
-    for rng in rngs(100):
-        top, left, height, width = random_bbox(rng, (256, 256), (128, 128), 20, 20)
-        assert 108 <= min(height, width) <= max(height, width) <= 128
-        assert min(top, left, 256 - top - height, 256 - left - width) >= 20
+def test_published_boxes_keep_their_bounds_and_tend_to_the_bottom_right():
+    boxes = np.array([random_bbox(rng, (256, 256), 128, 40, 20) for rng in rngs(9000)])
+    corner, size = boxes[:, :2], boxes[:, 2:]
+    assert (size.min(), size.max()) == (108, 128)
+    assert corner.min() == 20 and (corner + size).max() == 256 - 21
+    # The largest box begins at 20 to 107; its corner moves by 10, and its centre by 5, on average.
+    centre = (20 + 107) / 2 + 64 + 5
+    variance = (88**2 - 1) / 12 + (21**2 - 1) / 12 / 4
+    means = (corner + size / 2).mean(axis=0)
+    assert np.abs(means - centre).max() < 4 * np.sqrt(variance / len(boxes))
+
+
+def test_an_int_stands_for_both_sides():
+    def boxes(*sizes: int | tuple[int, int]) -> list[tuple]:
+        return [random_bbox(rng, (60, 80), *sizes) for rng in rngs(50)]
+
+    assert boxes(20, 9, 3) == boxes((20, 20), (9, 9), (3, 3)) == boxes([20, 20], [9, 9], [3, 3])
+    assert boxes(20, 9) == boxes(20, 8) != boxes(20, 10)  # half of it, rounded down
+    assert boxes((20, 21), 9, 3) != boxes(20, 9, 3) != boxes(20, (9, 4), 3) != boxes(20, 9, (3, 4))
+
+
+def test_a_box_that_just_fits_has_one_place():
+    assert {random_bbox(rng, (30, 40), (22, 31), 0, 4) for rng in rngs(50)} == {(4, 4, 22, 31)}
+    assert {random_bbox(rng, (30, 40), (30, 40)) for rng in rngs(9)} == {(0, 0, 30, 40)}
 
 
 def test_a_box_and_its_mask_are_one_another():
     for rng in rngs(50):
-        bbox = random_bbox(rng, (30, 40), (30, 40), 29, 0)
+        bbox = random_bbox(rng, (30, 40), (30, 40), 59)
         mask = bbox2mask((30, 40), bbox)
         assert mask.sum() == bbox[2] * bbox[3]
         assert mask2bbox(mask) == bbox
@@ -68,6 +94,56 @@ def test_free_form_masks_are_brush_strokes():
     assert np.std(areas) > 0.02
 
 
+@pytest.mark.parametrize(
+    ('draw', 'name'),
+    [
+        (irregular_mask, 'num_vertices'),
+        (irregular_mask, 'length_range'),
+        (irregular_mask, 'brush_width'),
+        (free_form_mask, 'num_vertices'),
+        (free_form_mask, 'brush_width'),
+    ],
+)
+def test_a_range_of_one_value_without_its_end_is_the_int(draw, name):
+    def masks(value: int | tuple[int, int]) -> list[list]:
+        return [draw(rng, (64, 96), **{name: value}).tolist() for rng in rngs(9)]
+
+    assert masks(6) == masks((6, 7)) == masks([6, 7])
+    assert masks(6) != masks(7) and masks((6, 8)) not in (masks(6), masks(7))
+
+
+@pytest.mark.parametrize(
+    ('name', 'reached'),
+    [
+        ('num_vertices', {4, 5, 6, 7, 8}),
+        ('length_range', {4, 5, 6, 7, 8}),
+        ('brush_width', {4, 5, 7}),  # OpenCV draws 6 as 5, and 8 as 7, but not 9
+    ],
+)
+def test_a_stroke_has_every_number_of_its_range_but_the_end(name, reached):
+    # One straight stroke, of which the number in question is the last that is drawn.
+    fixed = dict(num_vertices=1, max_angle=0, length_range=5, brush_width=3)
+
+    def stroke(seed: int, value: int | tuple[int, int]) -> list:
+        rng, options = np.random.default_rng(seed), {**fixed, name: value}
+        return irregular_mask(rng, (300, 60), area_ratio_range=(1e-9, 1), **options).tolist()
+
+    drawn = [
+        4 + [stroke(seed, value) for value in range(4, 9)].index(stroke(seed, (4, 9)))
+        for seed in range(40)
+    ]
+    assert set(drawn) == reached
+
+
+def test_free_form_strokes_are_fewer_than_max_loops_and_at_least_one():
+    def counts(max_loops: int) -> set[int]:
+        options = dict(num_vertices=1, brush_width=1, max_loops=max_loops)
+        masks = [free_form_mask(rng, (400, 400), **options) for rng in rngs(60)]
+        return {cv2.connectedComponents(mask)[0] - 1 for mask in masks}
+
+    assert [counts(n) for n in (1, 2, 4)] == [{1}, {1}, {1, 2, 3}]
+
+
 @pytest.mark.parametrize('draw', [irregular_mask, free_form_mask])
 def test_strokes_depend_on_the_generator_alone(draw):
     first, again, other = (draw(np.random.default_rng(s), (64, 64)) for s in (1, 1, 2))
@@ -91,7 +167,16 @@ def test_an_empty_mask_is_refused():
     ('config', 'message'),
     [
         (dict(max_bbox_shape=(50, 20), min_margin=6), 'with a margin of 6 does not fit a picture'),
-        (dict(max_bbox_shape=(20, 20), max_bbox_delta=20), 'max_bbox_delta must be at least 0'),
+        (dict(max_bbox_shape=20, min_margin=(21, 0)), 'does not fit a picture of 60x80'),
+        (dict(max_bbox_shape=(20, 9), max_bbox_delta=18), 'half of max_bbox_delta must be less'),
+        (dict(max_bbox_shape=20, max_bbox_delta=-1), 'max_bbox_delta: .* at least 0, .* got -1'),
+        (
+            dict(max_bbox_shape=(20, 20, 3)),
+            r'max_bbox_shape: .* a pair .* got \(20, 20, 3\)',
+        ),
+        (dict(max_bbox_shape='20'), "max_bbox_shape: expected a number of pixels .* got '20'"),
+        (dict(max_bbox_shape=0), 'max_bbox_shape: .* at least 1, .* got 0'),
+        (dict(max_bbox_shape=20, min_margin=0.5), 'min_margin: .* got 0.5'),
     ],
 )
 def test_boxes_that_cannot_be_drawn_are_refused(config, message):
@@ -99,9 +184,22 @@ def test_boxes_that_cannot_be_drawn_are_refused(config, message):
         random_bbox(np.random.default_rng(0), (60, 80), **config)
 
 
-def test_a_share_that_no_mask_can_have_is_refused():
-    with pytest.raises(UserError, match='area_ratio_range must rise'):
-        irregular_mask(np.random.default_rng(0), (64, 64), area_ratio_range=(0.5, 0.2))
+@pytest.mark.parametrize(
+    ('draw', 'options', 'message'),
+    [
+        (irregular_mask, dict(area_ratio_range=(0.5, 0.2)), 'area_ratio_range must rise'),
+        (irregular_mask, dict(area_ratio_range=0.5), 'area_ratio_range must rise .* got 0.5'),
+        (irregular_mask, dict(length_range=(9, 9)), r'length_range: .* that rises .* got \(9, 9\)'),
+        (irregular_mask, dict(num_vertices=(1, 2, 3)), r'num_vertices: .* got \(1, 2, 3\)'),
+        (irregular_mask, dict(brush_width=-4), 'brush_width: .* of at least 1, .* got -4'),
+        (free_form_mask, dict(brush_width='12'), "brush_width: .* got '12'"),
+        (free_form_mask, dict(num_vertices=(0, 4)), r'num_vertices: .* got \(0, 4\)'),
+        (free_form_mask, dict(max_loops=0), 'expected max_loops of at least 1, got 0'),
+    ],
+)
+def test_strokes_of_a_range_that_is_none_are_refused(draw, options, message):
+    with pytest.raises(UserError, match=message):
+        draw(np.random.default_rng(0), (64, 64), **options)
 
 
 @pytest.mark.parametrize(('shape', 'share'), [('box', 1), ('ellipse', np.pi / 4)])
@@ -137,6 +235,7 @@ def test_shapes_are_several_anywhere_and_never_none():
     [
         (dict(shape='disc'), "shape 'box' or 'ellipse', got 'disc'"),
         (dict(size_range=(9, 4)), r'size_range to rise .* got \(9, 4\)'),
+        (dict(size_range=9), 'size_range to rise .* got 9 and'),
         (dict(max_aspect=0.5), 'max_aspect of at least 1'),
         (dict(size_range=(19, 30), inside=True), 'do not fit inside a picture of 20x20'),
     ],

@@ -98,6 +98,58 @@ def test_resize_to_a_size_and_by_the_shorter_edge():
     assert np.abs(halved - blocks).max() <= 0.5
 
 
+@pytest.mark.parametrize('crop', [RandomCrop, CenterCrop])
+def test_a_crop_of_an_int_is_a_square(crop):
+    img = random_image(0, 12, 14)
+    for seed in range(9):
+        square, pair = (crop(size)(sample(img, seed))['gt_img'] for size in (7, [7, 7]))
+        assert square.shape == (7, 7, 3) and np.array_equal(square, pair)
+    for size in ((7, 7, 3), '7', 0, (7, -1), 7.5):
+        with pytest.raises(UserError, match=r'crop_size: .* of at least 1, or a pair of them, got'):
+            crop(size)
+
+
+@pytest.mark.parametrize(
+    ('scale', 'size'),
+    [
+        ((50, 90), (90, 45)),  # as long as it may be
+        ((90, 50), (90, 45)),  # whichever way it is written
+        ((200, 60), (120, 60)),  # as short as it may be
+        (40, (80, 40)),  # an int is the shorter edge, which keeps it anyway
+        (0.5, (80, 40)),
+        (1.26, (202, 101)),  # 201.6 and 100.8
+        (0.001, (1, 1)),
+    ],
+)
+def test_resize_keeps_the_ratio_within_two_edges_or_by_a_factor(scale, size):
+    img = random_image(0, 80, 160)
+    resize = Resize(scale, keep_ratio=True)
+    for lying, expected in ((img, size), (img.transpose(1, 0, 2), size[::-1])):
+        results = resize(sample(np.ascontiguousarray(lying)))
+        assert results['gt_img'].shape[1::-1] == expected
+        assert np.array_equal(results['gt_img'], cv2.resize(lying, expected))
+    assert Resize((50, 90))(sample(img))['gt_img'].shape == (90, 50, 3)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (
+            dict(scale=0.5),
+            'a float, a factor; got scale=0.5, keep_ratio=False',
+        ),
+        (dict(scale=-0.5, keep_ratio=True), 'got scale=-0.5'),
+        (dict(scale=0), 'got scale=0'),
+        (dict(scale=(1, 2, 3)), r'scale: expected .* or a pair of them, got \(1, 2, 3\)'),
+        (dict(scale=(64, -1), keep_ratio=True), 'scale: expected a number of pixels of at least 1'),
+        (dict(scale='64'), "scale: expected .* got '64'"),
+    ],
+)
+def test_scales_that_are_none_are_refused(arguments, message):
+    with pytest.raises(UserError, match=message):
+        Resize(**arguments)
+
+
 def test_random_resize_draws_every_length_of_the_shorter_edge():
     shapes = {
         RandomResize((20, 23))(sample(random_image(0, 60, 90), seed))['gt_img'].shape

@@ -79,14 +79,16 @@ def draw(args: argparse.Namespace, number: int) -> np.ndarray:
     i = number % (len(args.ratios) - 1)
     low, high = args.ratios[i : i + 2]
     # The defaults are for 256x256 pixels, and seldom cover more than 0.4 of them.
-    brush_width = tuple(max(1, round(width * np.hypot(*size) / 362)) for width in (12, 40))
-    brush = dict(brush_width=brush_width, max_loops=max(4, round(16 * high)))
+    thin, thick = (max(1, round(width * np.hypot(*size) / 362)) for width in (12, 40))
+    max_loops = max(4, round(16 * high)) + 1
+    brush = dict(num_vertices=(4, 13), brush_width=(thin, thick + 1), max_loops=max_loops)
+    strokes = dict(num_vertices=(4, 9), length_range=(10, 101), brush_width=(10, 41))
     for _ in range(MAX_ATTEMPTS):
         try:
             if args.kind == 'bbox':
                 mask = bbox2mask(size, ratio_bbox(rng, size, low, high, args.margin or 0))
             elif args.kind == 'irregular':
-                mask = irregular_mask(rng, size, area_ratio_range=(low, high))
+                mask = irregular_mask(rng, size, area_ratio_range=(low, high), **strokes)
             else:
                 mask = free_form_mask(rng, size, **brush)
         except UserError:

@@ -42,7 +42,9 @@ def read_image(
 
 @DATASETS.register_module()
 class ImageDataset(Dataset):
-    """Pictures below `data_root / data_prefix['img']`, sorted, or those that `ann_file` lists.
+    """Pictures below `data_root`, sorted, or those that `ann_file` lists.
+
+    `data_prefix`, either `dict(img=...)` or `dict(gt=...)`, names a folder in it for them.
 
     With `backend_args=dict(backend='lmdb', db_path=...)` they come from a database into which
     `data_root` was packed; `img_path` is then relative to it.
@@ -54,7 +56,8 @@ class ImageDataset(Dataset):
     An item is asked for by its index, or by `(index, seed)`, where the seed fixes every random
     choice of the pipeline; an index alone has the seed `(0, index)`. In training a picture that
     cannot be used is replaced by another, and `skipped` in the sample says why, one line each; with
-    `test_mode` it is an `ImageError`. Raises `UserError` if there is no picture.
+    `test_mode` it is an `ImageError`. Raises `UserError` if there is no picture, and for another
+    `data_prefix`.
 
     mmengine's own data set makes a dict of each picture, and of all of them one array in each
     process: minutes and gigabytes for eight million.
@@ -72,8 +75,14 @@ class ImageDataset(Dataset):
         backend_args: dict | None = None,
         in_memory: int | None = None,
     ):
+        names = dict(img='') if data_prefix is None else data_prefix
+        if not isinstance(names, dict) or list(names) not in (['img'], ['gt']):
+            raise UserError(
+                "data_prefix: expected dict(img='FOLDER') or dict(gt='FOLDER'), a folder below "
+                f'data_root, got {data_prefix!r}'
+            )
         self.pipeline = [TRANSFORMS.build(step) for step in pipeline]
-        self.data_root, self.prefix = data_root, (data_prefix or dict(img=''))['img']
+        self.data_root, (self.prefix,) = data_root, names.values()
         self.ann_file = ann_file and Path(data_root, ann_file)
         self.test_mode, self.backend_args = test_mode, backend_args
         self.paths, self.pictures = self.find_paths(), None

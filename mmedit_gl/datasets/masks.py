@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from mmengine.utils import is_seq_of, to_2tuple
 
 from mmedit_gl.errors import UserError
 
@@ -9,31 +10,37 @@ from mmedit_gl.errors import UserError
 def random_bbox(
     rng: np.random.Generator,
     img_shape: tuple[int, int],
-    max_bbox_shape: tuple[int, int],
-    max_bbox_delta: int = 0,
-    min_margin: int = 0,
+    max_bbox_shape: int | tuple[int, int],
+    max_bbox_delta: int | tuple[int, int] = 0,
+    min_margin: int | tuple[int, int] = 0,
 ) -> tuple[int, int, int, int]:
-    """A box (top, left, height, width) in pixels, everywhere in the picture alike.
+    """A box (top, left, height, width) in pixels, drawn as OpenMMLab draws it.
 
-    Height and width are drawn independently from `max_bbox_shape - max_bbox_delta` to
-    `max_bbox_shape`, both included; the box stays `min_margin` away from every border. Raises
-    `UserError` where such a box may not fit.
+    Each of the three sizes is an int or a pair (height, width). A box of `max_bbox_shape` is put
+    into the picture, its top from `min_margin` to `H - min_margin - height`, the end excluded
+    except where the box fits nowhere else; left likewise. Then its bottom right corner stays, and
+    the top left one moves inwards by 0 to `max_bbox_delta // 2` pixels, both included, down and to
+    the right independently. So sides are from `max_bbox_shape - max_bbox_delta // 2` on, and
+    centres tend to the bottom right. Raises `UserError` where the largest box does not fit, and
+    where a side might come to nothing.
     """
-    if not 0 <= max_bbox_delta < min(max_bbox_shape):
+    shape = pair('max_bbox_shape', max_bbox_shape, 1)
+    delta = pair('max_bbox_delta', max_bbox_delta)
+    margin = pair('min_margin', min_margin)
+    if any(moved // 2 >= side for moved, side in zip(delta, shape)):
         raise UserError(
-            f'max_bbox_delta must be at least 0 and less than max_bbox_shape={max_bbox_shape}, '
-            f'got {max_bbox_delta}'
+            'half of max_bbox_delta must be less than max_bbox_shape, got '
+            f'max_bbox_delta={max_bbox_delta} and max_bbox_shape={max_bbox_shape}'
         )
-    if any(side + 2 * min_margin > size for side, size in zip(max_bbox_shape, img_shape)):
+    room = [whole - 2 * edge - side for whole, edge, side in zip(img_shape, margin, shape)]
+    if min(room) < 0:
         raise UserError(
-            f'a hole of {max_bbox_shape[0]}x{max_bbox_shape[1]} pixels with a margin of '
-            f'{min_margin} does not fit a picture of {img_shape[0]}x{img_shape[1]}: lower '
-            'max_bbox_shape or min_margin'
+            f'a hole of {shape[0]}x{shape[1]} pixels with a margin of {min_margin} does not fit a '
+            f'picture of {img_shape[0]}x{img_shape[1]}: lower max_bbox_shape or min_margin'
         )
-    height, width = (int(rng.integers(s - max_bbox_delta, s + 1)) for s in max_bbox_shape)
-    top = int(rng.integers(min_margin, img_shape[0] - min_margin - height + 1))
-    left = int(rng.integers(min_margin, img_shape[1] - min_margin - width + 1))
-    return top, left, height, width
+    top, left = (edge + int(rng.integers(max(1, free))) for edge, free in zip(margin, room))
+    down, right = (int(rng.integers(moved // 2 + 1)) for moved in delta)
+    return top + down, left + right, shape[0] - down, shape[1] - right
 
 
 def bbox2mask(img_shape: tuple[int, int], bbox: tuple[int, int, int, int]) -> np.ndarray:
@@ -56,30 +63,34 @@ def mask2bbox(mask: np.ndarray) -> tuple[int, int, int, int]:
 def irregular_mask(
     rng: np.random.Generator,
     img_shape: tuple[int, int],
-    num_vertices: tuple[int, int] = (4, 8),
+    num_vertices: int | tuple[int, int] = (4, 8),
     max_angle: float = 4.0,
-    length_range: tuple[int, int] = (10, 100),
-    brush_width: tuple[int, int] = (10, 40),
+    length_range: int | tuple[int, int] = (10, 100),
+    brush_width: int | tuple[int, int] = (10, 40),
     area_ratio_range: tuple[float, float] = (0.15, 0.5),
 ) -> np.ndarray:
     """Strokes from random points until their share of the picture is in `area_ratio_range`.
 
-    A stroke turns by up to `max_angle` radians at each vertex; ranges include both ends, lengths
-    and widths are in pixels. A stroke that would pass the upper bound is drawn anew, thinner.
-    Raises `UserError` where that has been done 100 times.
+    A stroke turns by up to `max_angle` radians at each vertex. `num_vertices`, and the lengths and
+    widths in pixels, are an int or a range (low, high) that excludes its end. A stroke that would
+    pass the upper bound is drawn anew, thinner. Raises `UserError` for a range that is none, and
+    where a stroke has been drawn anew 100 times.
     """
+    vertices = _range('num_vertices', num_vertices)
+    lengths, widths = _range('length_range', length_range), _range('brush_width', brush_width)
+    is_range = _are_two(area_ratio_range, (int, float))
+    if not is_range or not 0 < area_ratio_range[0] < area_ratio_range[1] <= 1:
+        raise UserError(f'area_ratio_range must rise within (0, 1], got {area_ratio_range!r}')
     lower, upper = area_ratio_range
-    _check_ratio(lower, upper)
     mask, shrink = np.zeros(img_shape, np.uint8), 1.0
     while mask.mean() < lower:
         trial = mask.copy()
         point = rng.integers((0, 0), img_shape[::-1])
-        for i in range(rng.integers(num_vertices[0], num_vertices[1] + 1)):
+        for i in range(rng.integers(*vertices)):
             angle = rng.uniform(0, max_angle)
             # Every second turn goes back, so that a stroke does not curl up.
             angle = 2 * np.pi - angle if i % 2 == 0 else angle
-            length = rng.integers(length_range[0], length_range[1] + 1)
-            width = rng.integers(brush_width[0], brush_width[1] + 1)
+            length, width = rng.integers(*lengths), rng.integers(*widths)
             step = length * np.array([np.sin(angle), np.cos(angle)])
             end = np.clip(point + step, 0, np.array(img_shape[::-1]) - 1).astype(int)
             cv2.line(trial, point.tolist(), end.tolist(), 1, max(1, round(width * shrink)))
@@ -99,24 +110,29 @@ def irregular_mask(
 def free_form_mask(
     rng: np.random.Generator,
     img_shape: tuple[int, int],
-    num_vertices: tuple[int, int] = (4, 12),
+    num_vertices: int | tuple[int, int] = (4, 12),
     mean_angle: float = 2 * np.pi / 5,
     angle_range: float = 2 * np.pi / 15,
-    brush_width: tuple[int, int] = (12, 40),
+    brush_width: int | tuple[int, int] = (12, 40),
     max_loops: int = 4,
 ) -> np.ndarray:
     """Brush strokes with round joints, as a person erases something (Yu et al. 2019).
 
-    Up to `max_loops` strokes; each turns by `mean_angle` plus or minus `angle_range` radians at a
-    vertex, and goes about an eighth of the picture's diagonal between two.
+    Fewer strokes than `max_loops`, but at least one; each turns by `mean_angle` plus or minus
+    `angle_range` radians at a vertex, and goes about an eighth of the picture's diagonal between
+    two. `num_vertices`, and the width in pixels, are an int or a range (low, high) that excludes
+    its end. Raises `UserError` for a range that is none, and for `max_loops` below 1.
     """
+    vertices, widths = _range('num_vertices', num_vertices), _range('brush_width', brush_width)
+    if not isinstance(max_loops, int) or max_loops < 1:
+        raise UserError(f'expected max_loops of at least 1, got {max_loops!r}')
     size = np.array(img_shape[::-1])
     radius = np.hypot(*img_shape) / 8
     mask = np.zeros(img_shape, np.uint8)
-    for _ in range(rng.integers(1, max_loops + 1)):
-        width = int(rng.integers(brush_width[0], brush_width[1] + 1))
+    for _ in range(rng.integers(1, max(2, max_loops))):
+        width = int(rng.integers(*widths))
         point = rng.integers((0, 0), size)
-        for i in range(rng.integers(num_vertices[0], num_vertices[1] + 1)):
+        for i in range(rng.integers(*vertices)):
             angle = rng.uniform(mean_angle - angle_range, mean_angle + angle_range)
             angle = 2 * np.pi - angle if i % 2 == 0 else angle
             length = np.clip(rng.normal(radius, radius / 2), 0, 2 * radius)
@@ -147,7 +163,8 @@ def shapes_mask(
     """
     if shape not in ('box', 'ellipse'):
         raise UserError(f"expected shape 'box' or 'ellipse', got {shape!r}")
-    if not 1 <= size_range[0] <= size_range[1] or max_aspect < 1:
+    is_range = _are_two(size_range, (int, float)) and 1 <= size_range[0] <= size_range[1]
+    if not is_range or max_aspect < 1:
         raise UserError(
             'expected size_range to rise from at least 1 pixel and max_aspect of at least 1, got '
             f'{size_range} and {max_aspect}'
@@ -176,6 +193,26 @@ def shapes_mask(
     return mask
 
 
-def _check_ratio(lower: float, upper: float) -> None:
-    if not 0 < lower < upper <= 1:
-        raise UserError(f'area_ratio_range must rise within (0, 1], got ({lower}, {upper})')
+def pair(name: str, value: int | tuple[int, int], least: int = 0) -> tuple[int, int]:
+    """A pair of numbers of pixels, or of an int that stands for both; `UserError` if it is none."""
+    sides = to_2tuple(value)
+    if not _are_two(sides, int) or min(sides) < least:
+        raise UserError(
+            f'{name}: expected a number of pixels of at least {least}, or a pair of them, got '
+            f'{value!r}'
+        )
+    return tuple(sides)
+
+
+def _range(name: str, value: int | tuple[int, int]) -> tuple[int, int]:
+    ends = (value, value + 1) if isinstance(value, int) else value
+    if not _are_two(ends, int) or not 1 <= ends[0] < ends[1]:
+        raise UserError(
+            f'{name}: expected a number of at least 1, or a range of them (low, high) that rises '
+            f'and excludes its end, got {value!r}'
+        )
+    return tuple(ends)
+
+
+def _are_two(values: object, kind: type | tuple[type, ...]) -> bool:
+    return is_seq_of(values, kind) and len(values) == 2

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from mmcv import rescale_size
 from mmcv.transforms import BaseTransform
 
 from mmedit_gl.datasets.image_dataset import read_image
@@ -19,6 +20,7 @@ from mmedit_gl.datasets.masks import (
     free_form_mask,
     irregular_mask,
     mask2bbox,
+    pair,
     random_bbox,
     shapes_mask,
 )
@@ -41,8 +43,8 @@ class LoadImageFromFile(BaseTransform):
 
 
 class _Crop(BaseTransform):
-    def __init__(self, crop_size: tuple[int, int], allow_smaller: bool = False):
-        self.crop_size, self.allow_smaller = tuple(crop_size), allow_smaller
+    def __init__(self, crop_size: int | tuple[int, int], allow_smaller: bool = False):
+        self.crop_size, self.allow_smaller = pair('crop_size', crop_size, 1), allow_smaller
 
     def transform(self, results: dict) -> dict:
         img = results['gt_img']
@@ -63,7 +65,7 @@ class _Crop(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RandomCrop(_Crop):
-    """A crop of `crop_size`, (height, width) in pixels, anywhere in the picture.
+    """A crop of `crop_size`, an int or (height, width) in pixels, anywhere in the picture.
 
     With `allow_smaller` an edge that is shorter is taken whole, as in the published pipeline.
     """
@@ -74,7 +76,7 @@ class RandomCrop(_Crop):
 
 @TRANSFORMS.register_module()
 class CenterCrop(_Crop):
-    """The crop of `crop_size`, (height, width) in pixels, in the middle.
+    """The crop of `crop_size`, an int or (height, width) in pixels, in the middle.
 
     `allow_smaller` is that of `RandomCrop`.
     """
@@ -87,22 +89,40 @@ class CenterCrop(_Crop):
 class Resize(BaseTransform):
     """To `scale`, (width, height) in pixels, or with an int, to that length of the shorter edge.
 
-    `interpolation` is `'bilinear'`, as published, or `'area'`, the mean of the pixels that each new
-    one covers, which is what shrinks a picture without jagged edges.
+    With `keep_ratio` the picture keeps its aspect: a pair is then what its longer and its shorter
+    edge have to fit into, whichever way it lies, and a float is a factor. `interpolation` is
+    `'bilinear'`, as published, or `'area'`, the mean of the pixels that each new one covers, which
+    is what shrinks a picture without jagged edges. Raises `UserError` for a scale that is none of
+    these.
     """
 
-    def __init__(self, scale: int | tuple[int, int], interpolation: str = 'bilinear'):
+    def __init__(
+        self,
+        scale: int | float | tuple[int, int],
+        interpolation: str = 'bilinear',
+        keep_ratio: bool = False,
+    ):
         if interpolation not in INTERPOLATIONS:
             raise UserError(
                 f'expected interpolation in {sorted(INTERPOLATIONS)}, got {interpolation!r}'
             )
+        if not isinstance(scale, (int, float)):
+            scale = pair('scale', scale, 1)
+        elif (isinstance(scale, float) and not keep_ratio) or not 0 < scale < np.inf:
+            raise UserError(
+                'Resize: a single scale is an int, the length of the shorter edge, or with '
+                f'keep_ratio=True a float, a factor; got scale={scale!r}, keep_ratio={keep_ratio}'
+            )
         self.scale, self.interpolation = scale, INTERPOLATIONS[interpolation]
+        self.keep_ratio = keep_ratio
 
     def transform(self, results: dict) -> dict:
         img, size = results['gt_img'], self.scale
+        height, width = img.shape[:2]
         if isinstance(size, int):
-            height, width = img.shape[:2]
             size = tuple(round(edge * size / min(height, width)) for edge in (width, height))
+        elif self.keep_ratio:
+            size = tuple(max(1, edge) for edge in rescale_size((width, height), size))
         results['gt_img'] = cv2.resize(img, size, interpolation=self.interpolation)
         return results
 
@@ -203,7 +223,7 @@ class LoadMask(BaseTransform):
 def _mask_source(mask_mode: str, mask_config: dict | None = None) -> Callable:
     """What gives a mask for a sample; see `LoadMask`."""
     sources = dict(
-        bbox=_draw_bbox,
+        bbox=random_bbox,
         irregular=irregular_mask,
         ff=free_form_mask,
         shapes=shapes_mask,
@@ -224,19 +244,10 @@ def _mask_source(mask_mode: str, mask_config: dict | None = None) -> Callable:
     return partial(_draw, source, config)
 
 
-def _draw(draw: Callable[..., np.ndarray], config: dict, results: dict) -> np.ndarray:
-    return draw(results['rng'], results['gt_img'].shape[:2], **config)
-
-
-def _draw_bbox(
-    rng: np.random.Generator,
-    img_shape: tuple[int, int],
-    max_bbox_shape: tuple[int, int],
-    max_bbox_delta: int = 0,
-    min_margin: int = 0,
-) -> np.ndarray:
-    bbox = random_bbox(rng, img_shape, max_bbox_shape, max_bbox_delta, min_margin)
-    return bbox2mask(img_shape, bbox)
+def _draw(draw: Callable, config: dict, results: dict) -> np.ndarray:
+    shape = results['gt_img'].shape[:2]
+    drawn = draw(results['rng'], shape, **config)
+    return bbox2mask(shape, drawn) if draw is random_bbox else drawn
 
 
 class _MaskOfImage:

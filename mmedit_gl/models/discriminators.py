@@ -69,7 +69,9 @@ class MultiLayerDiscriminator(nn.Sequential):
 class GLDiscs(nn.Module):
     """Both discriminators and the layer that joins them.
 
-    `global_disc_cfg` and `local_disc_cfg` are the arguments of a `MultiLayerDiscriminator`.
+    `global_disc_cfg` and `local_disc_cfg` are the arguments of a `MultiLayerDiscriminator`. Fully
+    connected layers begin as in OpenMMLab's recipe: normal weights with a standard deviation of
+    0.02, biases of 0.
     """
 
     def __init__(self, global_disc_cfg: dict, local_disc_cfg: dict):
@@ -78,6 +80,9 @@ class GLDiscs(nn.Module):
         self.local_disc = MODELS.build(dict(type='MultiLayerDiscriminator', **local_disc_cfg))
         branches = (self.global_disc, self.local_disc)
         self.fc = nn.Linear(sum(branch.fc.linear.out_features for branch in branches), 1)
+        for layer in (*(branch.fc.linear for branch in branches), self.fc):
+            nn.init.normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, img: Tensor, local_img: Tensor) -> Tensor:
         """Logit, positive for a real picture.

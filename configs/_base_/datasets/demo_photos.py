@@ -5,7 +5,7 @@ _base_ = '../loaders.py'
 _bbox = dict(
     type='LoadMask',
     mask_mode='bbox',
-    mask_config=dict(max_bbox_shape=(56, 56), max_bbox_delta=32, min_margin=10),
+    mask_config=dict(max_bbox_shape=(56, 56), max_bbox_delta=64, min_margin=10),
 )
 train_dataloader = dict(
     batch_size=8,

@@ -8,7 +8,7 @@ _base_ = './places365.py'
 _bbox = dict(
     type='LoadMask',
     mask_mode='bbox',
-    mask_config=dict(max_bbox_shape=(128, 128), max_bbox_delta=32, min_margin=20),
+    mask_config=dict(max_bbox_shape=(128, 128), max_bbox_delta=64, min_margin=20),
 )
 train_dataloader = dict(
     num_workers=2,

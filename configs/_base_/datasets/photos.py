@@ -7,11 +7,15 @@ _mix = dict(
     mask_mode='mix',
     mask_config=dict(
         sources=[
-            dict(  # scratches
-                mask_mode='ff', mask_config=dict(brush_width=(2, 14), max_loops=8), weight=0.3
+            dict(  # scratches, up to 8
+                mask_mode='ff',
+                mask_config=dict(num_vertices=(4, 13), brush_width=(2, 15), max_loops=9),
+                weight=0.3,
             ),
-            dict(  # strokes of a brush over an object
-                mask_mode='ff', mask_config=dict(brush_width=(12, 48), max_loops=2), weight=0.1
+            dict(  # strokes of a brush over an object, one or two
+                mask_mode='ff',
+                mask_config=dict(num_vertices=(4, 13), brush_width=(12, 49), max_loops=3),
+                weight=0.1,
             ),
             dict(
                 mask_mode='shapes',

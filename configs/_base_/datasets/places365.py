@@ -8,10 +8,10 @@
 # 256x256 as they are.
 _base_ = '../loaders.py'
 
-_bbox = dict(
+_bbox = dict(  # sides of 108 to 128
     type='LoadMask',
     mask_mode='bbox',
-    mask_config=dict(max_bbox_shape=(128, 128), max_bbox_delta=20, min_margin=20),
+    mask_config=dict(max_bbox_shape=(128, 128), max_bbox_delta=40, min_margin=20),
 )
 train_dataloader = dict(
     batch_size=12,
@@ -24,7 +24,6 @@ train_dataloader = dict(
             dict(type='LoadImageFromFile'),
             dict(type='RandomCrop', crop_size=(384, 384), allow_smaller=True),
             dict(type='Resize', scale=(256, 256)),
-            dict(type='Flip', flip_ratio=0.5, direction='horizontal'),
             _bbox,
             dict(type='PackInputs'),
         ],

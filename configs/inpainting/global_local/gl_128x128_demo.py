@@ -7,9 +7,9 @@
 #              network learns little more than not to spoil it
 #   Cost       5 minutes on two AVX2 cores
 #   Command    python tools/train.py configs/inpainting/global_local/gl_128x128_demo.py
-#   Differs from gl_256x256_8x12_places.py: size and length; the hole begins as the membrane of its
-#   border, and the network adds to it; the generator's learning rate falls to zero over the run, so
-#   that the short joint phase refines what the first has learned
+#   Differs from gl_256x256_8x12_places.py: size and length; pictures mirrored at random; the hole
+#   begins as the membrane of its border, and the network adds to it; the generator's learning rate
+#   falls to zero over the run, so that the short joint phase refines what the first has learned
 _base_ = [
     '../../_base_/default_runtime.py',
     '../../_base_/models/gl.py',

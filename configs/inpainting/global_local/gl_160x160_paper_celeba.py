@@ -32,7 +32,7 @@ _crop = dict(type='RandomCrop', crop_size=(160, 160))
 _bbox = dict(
     type='LoadMask',
     mask_mode='bbox',
-    mask_config=dict(max_bbox_shape=(96, 96), max_bbox_delta=48),
+    mask_config=dict(max_bbox_shape=(96, 96), max_bbox_delta=96),
 )
 train_dataloader = dict(
     dataset=dict(

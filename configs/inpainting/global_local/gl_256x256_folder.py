@@ -5,7 +5,8 @@
 #   Command    python tools/train.py configs/inpainting/global_local/gl_256x256_folder.py
 #   Cost       not yet measured
 #   Differs from gl_256x256_8x12_places.py: the paper's sizes of pictures (a shorter edge of 256 to
-#   384) and holes; a fifth of the length. --load-from CHECKPOINT starts from trained weights
+#   384) and holes, mirrored at random; a fifth of the length. --load-from CHECKPOINT starts from
+#   trained weights
 _base_ = [
     '../../_base_/default_runtime.py',
     '../../_base_/models/gl.py',

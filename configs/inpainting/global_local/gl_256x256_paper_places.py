@@ -8,13 +8,15 @@
 #   the hole instead of L1, 0.0004 instead of 0.001 as weight of the adversarial loss, ADADELTA
 #   instead of Adam, a sigmoid instead of clipping, the mean colour in the hole, a window around
 #   another random hole for the real picture, holes of 96 to 128 anywhere, the shorter edge at 256
-#   to 384 and a crop of 256 of it, no mirroring. Validation is the same: the two can be compared
+#   to 384 and a crop of 256 of it; phases change at 90,000 and 100,000 of 500,000 iterations, not
+#   one or two later. Validation is the same: the two can be compared
 #   Differs from the paper: Places365-Standard instead of the 8,097,967 pictures of Places2; the
 #   squared error is a mean over the hole, of values in [-1, 1], which is four times that in [0, 1];
 #   grey instead of the mean colour, until that is computed:
 #   `python tools/dataset_converters/mean_colour.py CONFIG` prints what to write below. Where the
 #   paper is silent: ADADELTA has the defaults of torch (rate 1, rho 0.9), pictures are resized by
-#   area, the discriminators have OpenMMLab's batch norm
+#   area, the discriminators have OpenMMLab's batch norm and start of their linear layers, and holes
+#   are drawn as OpenMMLab draws them
 _base_ = [
     '../../_base_/default_runtime.py',
     '../../_base_/models/gl_paper.py',
@@ -36,7 +38,7 @@ train_dataloader = dict(
             dict(
                 type='LoadMask',
                 mask_mode='bbox',
-                mask_config=dict(max_bbox_shape=(128, 128), max_bbox_delta=32),
+                mask_config=dict(max_bbox_shape=(128, 128), max_bbox_delta=64),
                 real_bbox=True,
             ),
             dict(type='PackInputs'),

@@ -7,9 +7,9 @@
 #              joint phase
 #   Command    python tools/train.py configs/inpainting/global_local/gl_256x256_photos.py
 #   Differs from gl_256x256_8x12_places.py: the hole begins as the harmonic membrane of its border,
-#   and the network adds to it; boxes, ellipses and strokes; one process with a batch of 32; mixed
-#   precision; a learning rate that begins at 1e-3 and falls, in the joint phase to zero; 0.002 as
-#   weight of the adversarial loss
+#   and the network adds to it; boxes, ellipses and strokes; pictures mirrored at random; one
+#   process with a batch of 32; mixed precision; a learning rate that begins at 1e-3 and falls, in
+#   the joint phase to zero; 0.002 as weight of the adversarial loss
 #   Chosen by short runs: l1 in the hole over the better of Telea's and Navier-Stokes', photographs
 #   never seen, for strokes, boxes, ellipses of 120 and of 170 pixels. Half of the channels, crops
 #   of 128x128, l1 alone:

@@ -8,7 +8,7 @@ test_dataloader = dict(
             dict(
                 type='LoadMask',
                 mask_mode='bbox',
-                mask_config=dict(max_bbox_shape=(64, 64), max_bbox_delta=16, min_margin=8),
+                mask_config=dict(max_bbox_shape=(64, 64), max_bbox_delta=32, min_margin=8),
             ),
             dict(type='PackInputs'),
         ]
