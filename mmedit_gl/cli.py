@@ -21,7 +21,7 @@ def main() -> None:
     elif command.removeprefix(CONVERT).strip() in ('', '-h', '--help'):
         print('usage: mmedit-gl COMMAND [ARGUMENTS ...]\n')
         for name, path in tools.items():
-            if number == 1 or name.startswith(CONVERT):
+            if number == 1 or name.startswith(f'{CONVERT} '):
                 print(f'  {name:<{max(map(len, tools))}}  {purpose(path)}')
         print('\nmmedit-gl COMMAND --help tells of its arguments.')
     else:

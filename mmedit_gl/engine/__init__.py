@@ -1,6 +1,6 @@
 """What surrounds the model in a run."""
 
-from .config import load_config
+from .config import load_config, read_config
 from .hooks import (
     CheckpointHook,
     CompletionsHook,
@@ -14,8 +14,10 @@ from .hooks import (
     TrainSamplesHook,
 )
 from .mmengine_fixes import leave_processes
+from .openmmlab_configs import generation, translate
 from .optimizers import AmpOptimWrapper, MultiOptimWrapperConstructor
 from .runner import Runner, TrainLoop, checkpoints
+from .translation import wrapped
 
 __all__ = [
     'AmpOptimWrapper',
@@ -33,6 +35,10 @@ __all__ = [
     'TrainLoop',
     'TrainSamplesHook',
     'checkpoints',
+    'generation',
     'leave_processes',
     'load_config',
+    'read_config',
+    'translate',
+    'wrapped',
 ]

@@ -1,10 +1,14 @@
 """Configuration files, refused where they say what nobody reads."""
 
+import os
+import sys
 from difflib import get_close_matches
 from pathlib import Path
 
 from mmengine import Config
 
+from mmedit_gl.engine.openmmlab_configs import generation, translate
+from mmedit_gl.engine.translation import wrapped
 from mmedit_gl.errors import UserError
 from mmedit_gl.shipped import CONFIGS
 
@@ -39,12 +43,33 @@ KEYS = {
 
 
 def load_config(path: str | Path, options: dict | None = None) -> Config:
+    """A configuration to build from, as `read_config` gives it.
+
+    One of MMEditing or MMagic is said in our words, after its `options`, and what that changes is
+    printed. Raises `UserError` for top-level keys without an effect; those that begin with an
+    underscore are the file's own.
+    """
+    cfg = read_config(path, options)
+    if project := generation(cfg):
+        ours, notes = translate(cfg.to_dict())
+        if os.environ.get('RANK', '0') == os.environ.get('SLURM_PROCID', '0') == '0':
+            title = f'{path} is a configuration of {project}, taken in the words of this project:'
+            print(title, wrapped(notes, '  '), sep='\n', file=sys.stderr)
+        return Config(ours, filename=cfg.filename)
+    for key in cfg:
+        if key not in KEYS and not key.startswith('_'):
+            close = get_close_matches(key, KEYS, n=1)
+            hint = f'did you mean {close[0]!r}?' if close else f'expected one of {sorted(KEYS)}'
+            raise UserError(f'unknown configuration key {key!r}: {hint}')
+    return cfg
+
+
+def read_config(path: str | Path, options: dict | None = None) -> Config:
     """A configuration file with `options`, dotted keys and their values, put over it.
 
     `path` is a file or the name of one that the package ships: the end of its path, with or without
     `.py`, as `gl_256x256_8x12_places` or `photos/boxes`. Raises `UserError` for a file that is not
-    there or cannot be read, and for top-level keys without an effect; those that begin with an
-    underscore are the file's own.
+    there or cannot be read.
     """
     path = _find(Path(path))
     try:
@@ -52,11 +77,6 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
         cfg.merge_from_dict(options or {})
     except Exception as error:
         raise UserError(f'cannot read the configuration {path}: {error}') from error
-    for key in cfg:
-        if key not in KEYS and not key.startswith('_'):
-            close = get_close_matches(key, KEYS, n=1)
-            hint = f'did you mean {close[0]!r}?' if close else f'expected one of {sorted(KEYS)}'
-            raise UserError(f'unknown configuration key {key!r}: {hint}')
     return cfg
 
 

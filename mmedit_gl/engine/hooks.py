@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from mmedit_gl.engine.runner import Runner, checkpoints, iteration
 from mmedit_gl.errors import UserError
-from mmedit_gl.evaluation import save_json, strip
+from mmedit_gl.evaluation import HIGHER_IS_BETTER, save_json, strip
 from mmedit_gl.registry import HOOKS
 
 
@@ -27,7 +27,8 @@ from mmedit_gl.registry import HOOKS
 class PhaseHook(Hook):
     """Says which phase begins, and takes the losses of the one before out of the log.
 
-    Raises `UserError` at once if the run will come to a phase that the model cannot train.
+    Raises `UserError` at once if the run will come to a phase that the model cannot train, or if it
+    begins behind the generator's without weights.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -37,6 +38,11 @@ class PhaseHook(Hook):
                 f'after iteration iter_tc={model.iter_tc} the discriminators are trained, but the '
                 f'model has none (disc=None): give it disc and loss_gan, or set '
                 f'model.train_cfg.iter_tc to max_iters={runner.max_iters}'
+            )
+        if model.iter_tc == 0 and not runner._load_from:
+            raise UserError(
+                "iter_tc=0: the run begins behind the generator's phase: expected weights of an "
+                'earlier run by --load-from, or a longer iter_tc'
             )
         self.phase = None
 
@@ -157,23 +163,27 @@ class CheckpointHook(Hook):
     """Saves the run every `interval` iterations, before a validation, at the end and at a signal.
 
     The `max_keep_ckpts` newest checkpoints stay, and the weights of the best validation by the
-    metric `save_best`, one that is better when higher. What is older goes when the new is written;
-    mmengine's hook of this name removes it before. At SIGTERM and SIGINT (Ctrl-C) the
-    run is saved after the iteration and ends with the status 128 + the signal's number; a second
-    SIGINT ends it at once. Raises `UserError` rather than save weights that are not finite.
+    metric `save_best`. An `interval` of -1 is none, with -1 for `max_keep_ckpts` every one stays.
+    What is older goes when the new is written; mmengine's hook of this name removes it before. At
+    SIGTERM and SIGINT (Ctrl-C) the run is saved after the iteration and ends with the status 128 +
+    the signal's number; a second SIGINT ends it at once. Raises `UserError` rather than save
+    weights that are not finite.
     """
 
     priority = 'VERY_LOW'
 
     def __init__(self, interval: int, max_keep_ckpts: int = 3, save_best: str | None = None):
-        if max_keep_ckpts < 1:
-            raise UserError(f'CheckpointHook: expected max_keep_ckpts >= 1, got {max_keep_ckpts}')
+        for name, value in dict(interval=interval, max_keep_ckpts=max_keep_ckpts).items():
+            if value < 1 and value != -1:
+                raise UserError(f'CheckpointHook: expected {name} >= 1, or -1, got {value}')
         self.interval, self.max_keep_ckpts, self.save_best = interval, max_keep_ckpts, save_best
         self.signal = None
 
     def before_train(self, runner: Runner) -> None:
         loop = runner.train_loop
-        loop.check_accumulation(checkpoint_interval=self.interval, val_interval=loop.val_interval)
+        if self.interval > 0:
+            loop.check_accumulation(checkpoint_interval=self.interval)
+        loop.check_accumulation(val_interval=loop.val_interval)
         self.handlers = {
             number: signal.signal(number, self._remember)
             for number in (signal.SIGTERM, signal.SIGINT)
@@ -190,30 +200,36 @@ class CheckpointHook(Hook):
     def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
         done, loop = runner.iter + 1, runner.train_loop
         if (
-            done % self.interval == 0
+            self.every_n_train_iters(runner, self.interval)
             or done == runner.max_iters
             or loop.validates_after(done)
             or (self.signal and done % loop.accumulation == 0)
         ):
             self._save(runner, f'iter_{done}.pth')
-            self._remove(checkpoints(runner.work_dir)[: -self.max_keep_ckpts])
+            if self.max_keep_ckpts > 0:
+                self._remove(checkpoints(runner.work_dir)[: -self.max_keep_ckpts])
             self._stop_if_asked(runner)
 
     def after_val_iter(self, runner: Runner, *args, **kwargs) -> None:
         self._stop_if_asked(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
-        info = runner.message_hub.runtime_info
         if self.save_best and self.save_best not in metrics:
             raise UserError(
                 f'CheckpointHook: expected save_best to be one of the metrics {sorted(metrics)}, '
                 f'got {self.save_best!r}'
             )
-        if self.save_best and metrics[self.save_best] > info.get('best_score', -math.inf):
+        if self.save_best and self._is_best(metrics[self.save_best], runner):
             runner.message_hub.update_info('best_score', metrics[self.save_best])
             self._save(runner, f'best_{self.save_best}_iter_{runner.iter}.pth')
             former = Path(runner.work_dir).glob(f'best_{self.save_best}_iter_*.pth')
             self._remove(path for path in former if iteration(path) != runner.iter)
+
+    def _is_best(self, score: float, runner: Runner) -> bool:
+        best = runner.message_hub.runtime_info.get('best_score')
+        if self.save_best.rpartition('/')[2] in HIGHER_IS_BETTER:
+            return score > (-math.inf if best is None else best)
+        return score < (math.inf if best is None else best)
 
     def _save(self, runner: Runner, name: str) -> None:
         runner.train_loop.record_losses()

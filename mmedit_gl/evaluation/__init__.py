@@ -4,6 +4,7 @@ from .baselines import BASELINES, Unfilled, mean_colour, telea
 from .html_report import shown, write_report
 from .metrics import InpaintingMetrics, colour, complete, l1, l1_image, psnr, ssim
 from .report import (
+    HIGHER_IS_BETTER,
     comparison_table,
     evaluation,
     make_folder,
@@ -16,6 +17,7 @@ from .report import (
 
 __all__ = [
     'BASELINES',
+    'HIGHER_IS_BETTER',
     'InpaintingMetrics',
     'Unfilled',
     'colour',

@@ -1,0 +1,732 @@
+"""Configurations of OpenMMLab's Global&Local, of MMEditing 0.x and MMagic 1.x, in our words.
+
+`SECTIONS` says of each key of each section what becomes of it: the same, another name, nothing, or
+a value or two that alone have a counterpart. What it does not name is refused.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine import Config
+
+from mmedit_gl.engine.translation import (
+    Rule,
+    Translation,
+    becomes,
+    expect,
+    given,
+    left_out,
+    merged,
+    nothing,
+    same,
+    spread,
+    within,
+)
+from mmedit_gl.errors import UserError
+from mmedit_gl.shipped import CONFIGS
+
+SCOPES = ('mmagic', 'mmedit')
+PACKAGES = (*SCOPES, 'mmcv', 'mmengine')
+ONLY_IN_0X = {'data', 'optimizers', 'total_iters', 'lr_config', 'checkpoint_config'}
+PREPROCESSORS = ('DataPreprocessor', 'EditDataPreprocessor')
+PACKING = ('PackInputs', 'PackEditInputs', 'Collect', 'ImageToTensor', 'ToTensor')
+LOGGERS = ('TextLoggerHook', 'IterTextLoggerHook', 'TensorboardLoggerHook')
+# Hooks that draw pictures of the run, as CompletionsHook and TrainSamplesHook do.
+DRAWING = ('BasicVisualizationHook', 'VisualizationHook', 'MMEditVisualizationHook')
+# InpaintingMetrics measures all of ours, always.
+METRICS = dict(l1='l1', psnr='psnr', ssim='ssim', MAE='l1', PSNR='psnr', SSIM='ssim')
+PICTURE = ('gt', 'gt_img', 'img', ['gt'], ['gt_img'], ['img'])
+
+
+def generation(cfg: dict) -> str | None:
+    """Which of OpenMMLab's projects a configuration is of; None for this one."""
+    scope = cfg.get('default_scope')
+    preprocessor = ((cfg.get('model') or {}).get('data_preprocessor') or {}).get('type', '')
+    if scope in SCOPES or (scope is None and preprocessor.rpartition('.')[2] in PREPROCESSORS):
+        return 'MMagic 1.x'
+    return 'MMEditing 0.x' if scope is None and ONLY_IN_0X & cfg.keys() else None
+
+
+def translate(theirs: dict) -> tuple[dict, dict[str, list[str]]]:
+    """A configuration of theirs in our words, complete, and what there is to say about it.
+
+    Raises `UserError` for what would have an effect and has no counterpart.
+    """
+    theirs = _without_packages(theirs)
+    translation = Translation(theirs, SECTIONS, DEFAULTS)
+    ours = translation.section(generation(theirs), theirs, '')
+    if 'model' in ours:
+        ours['model']['trained_hole'] = _trained_hole(ours)
+        ours['sync_bn'] = _sync_bn(theirs['model'])
+    if 'train_dataloader' in ours:
+        translation.differs.append("the generator's last convolution begins closer to zero")
+    base = Config.fromfile(CONFIGS / '_base_/default_runtime.py').to_dict()
+    base['default_hooks']['checkpoint']['save_best'] = None
+    return merged(base, ours), translation.notes()
+
+
+def _without_packages(value: Any) -> Any:
+    """`mmagic.GLInpaintor` is `GLInpaintor`, wherever it is the type of something."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_without_packages, value))
+    if not isinstance(value, dict):
+        return value
+    value = {key: _without_packages(part) for key, part in value.items()}
+    package, _, name = str(value.get('type', '')).rpartition('.')
+    return {**value, 'type': name} if package in PACKAGES else value
+
+
+def _sync_bn(model: dict) -> str | None:
+    """What `sync_bn` is for networks whose every batch norm is SyncBN, or none."""
+    kinds = {norm.get('type') for norm in _norms(model)} & {'BN', 'SyncBN'}
+    if len(kinds) == 2:
+        raise UserError('norm_cfg: BN in some networks, SyncBN in others: expected one of them')
+    return 'torch' if kinds == {'SyncBN'} else None
+
+
+def _norms(model: dict) -> Iterator[dict]:
+    for key, value in model.items():
+        if isinstance(value, dict):
+            yield from [value] if key == 'norm_cfg' else _norms(value)
+
+
+def _trained_hole(ours: dict) -> int | None:
+    """The longest side of the boxes of training, or where there is none of testing."""
+    loader = ours.get('train_dataloader') or ours.get('test_dataloader') or {}
+    sides = [
+        np.max(step['mask_config']['max_bbox_shape'])
+        for step in loader.get('dataset', {}).get('pipeline', [])
+        if step.get('mask_mode') == 'bbox'
+    ]
+    return int(max(sides)) if sides else None
+
+
+def _total_iters(translation: Translation, path: str, key: str, value: int) -> dict:
+    interval = (translation.theirs.get('evaluation') or {}).get('interval', value)
+    return dict(train_cfg=dict(type='TrainLoop', max_iters=value, val_interval=interval))
+
+
+def _model_of_0x(translation: Translation, path: str, key: str, value: dict) -> dict:
+    ours = dict(model=translation.section('model', value, path))
+    if weights := value.get('pretrained'):
+        translation.changed.append('model.pretrained is load_from')
+        ours['load_from'] = weights
+    return ours
+
+
+def _norm(translation: Translation, path: str, key: str, value: dict | None) -> dict:
+    """Of SyncBN a BN, whose statistics `sync_bn` takes over all processes."""
+    if value is None:
+        return {key: None}
+    if value.get('type') == 'SyncBN':
+        translation.changed.append("SyncBN is BN, with sync_bn='torch'")
+        value = {**value, 'type': 'BN'}
+    return {key: value}
+
+
+def _phases(translation: Translation, path: str, key: str, value: dict | None) -> dict:
+    if value is None:
+        return {}
+    ours, start = translation.section('phases', value, path), value.get('start_iter') or 0
+    for name in ('iter_tc', 'iter_td'):
+        if not isinstance(theirs := value.get(name), int):
+            raise UserError(f'{path}.{name}: expected a number of iterations, got {theirs!r}')
+        # Theirs counts from start_iter on, and an iteration of this number is of the phase before.
+        ours[name] = max(0, theirs + 1 - start)
+        translation.changed.append(f'{name}={theirs} is {ours[name]}')
+    if start:
+        if translation.theirs.get('resume') or translation.theirs.get('resume_from'):
+            raise UserError(
+                f'{path}.start_iter={start} with a run that is resumed, which knows its iteration: '
+                'set start_iter=0'
+            )
+        phase = 'generator' if ours['iter_tc'] else 'discriminators'
+        phase = phase if ours['iter_td'] else 'joint'
+        translation.differs.append(
+            f'start_iter={start}: training begins in the {phase} phase, from weights (--load-from)'
+        )
+    return dict(train_cfg=ours)
+
+
+def _loader(translation: Translation, path: str, key: str, value: dict | None) -> dict:
+    if value is None:
+        return {key: None}
+    if isinstance(value, list):  # one for each data set
+        if len(value) != 1:
+            raise UserError(f'{path}: expected one loader, got {len(value)}')
+        (value,) = value
+    is_train = key == 'train_dataloader'
+    ours = translation.section('loader', value, path)
+    ours['collate_fn'] = dict(type='default_collate')
+    if is_train:  # an endless sampler has no last batch
+        ours['drop_last'] = True
+    ours['sampler'] = dict(type='DrawSampler' if is_train else 'EvaluationSampler')
+    if 'dataset' in ours and not is_train:
+        ours['dataset']['test_mode'] = True
+    sampler = value.get('sampler') or {}
+    if sampler.get('type'):
+        translation.changed.append(f'{sampler["type"]} is {ours["sampler"]["type"]}')
+    if is_train and sampler.get('shuffle') is False:
+        translation.differs.append('shuffle=False: training shuffles its pictures')
+    return {key: ours}
+
+
+def _data_of_0x(translation: Translation, path: str, key: str, value: dict) -> dict:
+    shared = translation.section('data', value, path)
+    ours = {}
+    for mode in ('train', 'val', 'test'):
+        if (dataset := value.get(mode)) is None:
+            continue
+        own = f'{mode}_dataloader'
+        loader = merged(
+            shared if mode == 'train' else {**shared, 'batch_size': 1},
+            translation.section('loader', value.get(own) or {}, f'{path}.{own}'),
+        )
+        loader['persistent_workers'] = loader.get('num_workers', 0) > 0
+        place = f'{path}.{mode}'
+        while isinstance(dataset, dict) and dataset.get('type') == 'RepeatDataset':
+            dataset, place = dataset.get('dataset'), f'{place}.dataset'
+            translation.left_out.append('RepeatDataset')
+        loader['dataset'] = translation.section('dataset of 0.x', dataset, place)
+        ours |= _loader(translation, own, own, {**loader, 'dataset': None})
+        ours[own]['dataset'] = loader['dataset'] | ({} if mode == 'train' else dict(test_mode=True))
+    measured = ('test', 'val') if translation.theirs.get('evaluation') else ('test',)
+    for mode in measured:
+        if f'{mode}_dataloader' in ours:
+            ours[f'{mode}_cfg'] = dict(type=f'{mode.capitalize()}Loop')
+            ours[f'{mode}_evaluator'] = dict(type='InpaintingMetrics')
+    if 'val' not in measured:
+        ours.pop('val_dataloader', None)
+    return ours
+
+
+def _dataset(translation: Translation, path: str, key: str, value: dict | None) -> dict:
+    if value is None:
+        return {}
+    ours = translation.section('dataset', value, path)
+    masks = ours.get('data_prefix', {}).pop('mask', None)
+    for step in ours.get('pipeline', []):
+        if step.get('mask_mode') == 'file':
+            if masks is None:
+                raise UserError(
+                    f"{path}.data_prefix: mask_mode 'file' takes the masks of its key 'mask', and "
+                    f'there is none in {value.get("data_prefix")!r}'
+                )
+            step['mask_config'] = dict(mask_dir=str(Path(value.get('data_root') or '', masks)))
+    if not value.get('ann_file') and not value.get('recursive'):
+        translation.differs.append('pictures are found in subfolders too')
+    return dict(dataset=ours)
+
+
+def _prefix_of_0x(translation: Translation, path: str, key: str, value: str | None) -> dict:
+    return {key: dict(gt=value or '')}
+
+
+def _pipeline(translation: Translation, path: str, key: str, value: list) -> dict:
+    """Ours: the mask comes last, of the picture as it then is."""
+    steps, masks, tables = [], [], translation.tables('step ')
+    for number, step in enumerate(value):
+        if not isinstance(step, dict):
+            raise UserError(f'{path}[{number}]: expected a dict, got {step!r}')
+        kind, place = step.get('type'), f'{path}[{number}] ({step.get("type")})'
+        step = {name: given for name, given in step.items() if name != 'type'}
+        if kind == 'LoadMask':
+            masks.append(_mask(translation, place, step))
+        elif kind in PACKING:
+            continue
+        elif kind not in tables:
+            raise UserError(
+                f'{place} has no counterpart in this project: expected one of '
+                f'{", ".join([*tables, "LoadMask", *PACKING])}'
+            )
+        elif ours := translation.section(tables[kind], step, place):
+            steps.append(ours)
+    if len(masks) != 1:
+        raise UserError(f'{path}: expected one LoadMask among its steps, got {len(masks)}')
+    return {key: [*steps, *masks, dict(type='PackInputs')]}
+
+
+def _crop(translation: Translation, path: str, key: str, value: bool) -> dict:
+    ours = 'RandomCrop' if value else 'CenterCrop'
+    translation.changed.append(f'Crop(random_crop={value}) is {ours}(allow_smaller=True)')
+    return dict(type=ours, allow_smaller=True)
+
+
+def _scale(translation: Translation, path: str, key: str, value: Any) -> dict:
+    """With a -1 theirs scales the shorter edge to the other number."""
+    return {key: max(value) if isinstance(value, (tuple, list)) and -1 in value else value}
+
+
+def _keep_ratio(translation: Translation, path: str, key: str, value: bool) -> dict:
+    return {key: True} if value else {}
+
+
+def _mask(translation: Translation, path: str, theirs: dict) -> dict:
+    mode = theirs.get('mask_mode', 'bbox')
+    tables = translation.tables('mask ')
+    expect(f'{path}.mask_mode', mode, tables)
+    config = theirs.get('mask_config') or {}
+    config = translation.section(tables[mode], config, f'{path}.mask_config')
+    if mode in ('set', 'file'):
+        translation.differs.append('of a mask file is hole what is at least half of white')
+    if mode == 'file':
+        translation.changed.append('the mask of a picture is the PNG file of its stem')
+    if mode == 'ff':
+        translation.differs.append("mask_mode='ff' draws a stroke where theirs draws none")
+    return dict(type='LoadMask', mask_mode=mode, mask_config=config)
+
+
+def _evaluator(translation: Translation, path: str, key: str, value: Any) -> dict:
+    if isinstance(value, dict) and value.get('type') == 'Evaluator':
+        value = value.get('metrics') or []
+    if value is None:
+        return {key: None}
+    metrics = value if isinstance(value, list) else [value]
+    for number, metric in enumerate(metrics):
+        translation.section('metric', metric, f'{path}[{number}]')
+    names = ', '.join(metric.get('type', '') for metric in metrics)
+    translation.changed.append(f'{names} are of InpaintingMetrics')
+    return {key: dict(type='InpaintingMetrics')}
+
+
+def _metrics_of_0x(translation: Translation, path: str, key: str, value: list) -> dict:
+    for name in value:
+        expect(path, name, METRICS)
+    return {}
+
+
+def _save_best(translation: Translation, path: str, key: str, value: str | None) -> dict:
+    if value is None:
+        return {key: None}
+    name = value.rpartition('/')[2]
+    if name == 'auto':
+        evaluators = translation.theirs.get('val_evaluator') or [dict(type='l1')]
+        first = evaluators[0] if isinstance(evaluators, list) else evaluators
+        name = first.get('metrics', [first])[0]['type']
+    expect(path, name, METRICS)
+    if value != METRICS[name]:
+        translation.changed.append(f'save_best={value!r} is {METRICS[name]!r}')
+    return {key: METRICS[name]}
+
+
+def _optimizers_of_0x(translation: Translation, path: str, key: str, value: dict) -> dict:
+    ours = translation.section('optimizers', value, path)
+    constructor = dict(constructor='MultiOptimWrapperConstructor')
+    return dict(optim_wrapper=constructor | ours)
+
+
+def _optimizer_of_0x(translation: Translation, path: str, key: str, value: dict) -> dict:
+    return {key: dict(type='OptimWrapper', optimizer=value)}
+
+
+def _wrapper(translation: Translation, path: str, key: str, value: str) -> dict:
+    expect(path, value, ('OptimWrapper', 'AmpOptimWrapper'))
+    if value == 'AmpOptimWrapper':
+        translation.differs.append('mixed precision is in bfloat16, which needs no scaled loss')
+    return {key: value}
+
+
+def _lr_config(translation: Translation, path: str, key: str, value: dict | None) -> dict:
+    policy, tables = (value or {}).get('policy', 'fixed').lower(), translation.tables('policy ')
+    expect(f'{path}.policy', policy, tables)
+    ours = translation.section(tables[policy], value or {}, path)
+    if not ours:
+        return {}
+    if policy == 'poly':  # the last iteration is one step away from the end
+        ours['end'] = translation.theirs.get('total_iters', 0) + 1
+    translation.changed.append(f'policy {policy} is {ours["type"]}')
+    return dict(param_scheduler=[dict(ours, by_epoch=False)])
+
+
+def _step(translation: Translation, path: str, key: str, value: int | list) -> dict:
+    if isinstance(value, int):
+        return dict(type='StepLR', step_size=value)
+    return dict(type='MultiStepLR', milestones=value)
+
+
+def _hooks(translation: Translation, path: str, key: str, value: list | None) -> dict:
+    for number, hook in enumerate(value or []):
+        expect(f'{path}[{number}].type', hook.get('type'), DRAWING)
+        translation.left_out.append(hook['type'])
+    return {}
+
+
+def _log_hooks(translation: Translation, path: str, key: str, value: list) -> dict:
+    for number, hook in enumerate(value):
+        expect(f'{path}[{number}].type', hook.get('type'), LOGGERS)
+    return {}
+
+
+def _visualizer(translation: Translation, path: str, key: str, value: dict | None) -> dict:
+    if value is None:
+        return {}
+    translation.left_out.append(value.get('type', key))
+    ours = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
+    theirs = [
+        backend
+        for backend in value.get('vis_backends') or []
+        if backend.get('type') not in ('VisBackend', *(own['type'] for own in ours))
+    ]
+    return {key: dict(type='Visualizer', vis_backends=ours + theirs)}
+
+
+def _resume_from(translation: Translation, path: str, key: str, value: str | None) -> dict:
+    return {} if value is None else dict(load_from=value, resume=True)
+
+
+EVERY_RUN = dict(
+    model=same(section='model'),
+    custom_hooks=_hooks,
+    log_level=given,
+    load_from=given,
+    work_dir=given,
+    find_unused_parameters=left_out,
+)
+NETWORK = dict(type=same(), norm_cfg=_norm, act_cfg=same(), init_cfg=nothing(None))
+LOADER = dict(
+    batch_size=same(),
+    num_workers=same(),
+    samples_per_gpu=same(name='batch_size'),
+    workers_per_gpu=same(name='num_workers'),
+    persistent_workers=same(),
+    drop_last=same(),
+    pin_memory=same(),
+    prefetch_factor=same(),
+    timeout=same(),
+)
+DATASET = dict(data_root=same(), ann_file=same(), pipeline=_pipeline, test_mode=nothing())
+MASK = dict(img_shape=nothing(), dtype=nothing())
+HOOK = dict(by_epoch=nothing(False), out_dir=left_out, type=nothing())
+POLICY = dict(policy=nothing(), by_epoch=nothing(False))
+
+SECTIONS: dict[str, dict[str, Rule]] = {
+    'MMagic 1.x': EVERY_RUN
+    | dict(
+        default_scope=nothing(),
+        experiment_name=left_out,
+        save_dir=left_out,
+        model_wrapper_cfg=left_out,
+        auto_scale_lr=left_out,
+        train_dataloader=_loader,
+        val_dataloader=_loader,
+        test_dataloader=_loader,
+        optim_wrapper=same(section='optim_wrapper'),
+        param_scheduler=same(),
+        train_cfg=same(section='train loop'),
+        val_cfg=same(section='val loop'),
+        test_cfg=same(section='test loop'),
+        val_evaluator=_evaluator,
+        test_evaluator=_evaluator,
+        default_hooks=same(section='default_hooks'),
+        visualizer=_visualizer,
+        vis_backends=nothing(),
+        log_processor=same(),
+        env_cfg=same(),
+        randomness=same(),
+        launcher=same(),
+        resume=same(),
+    ),
+    'MMEditing 0.x': EVERY_RUN
+    | dict(
+        model=_model_of_0x,
+        train_cfg=within('model', _phases),
+        test_cfg=spread('test_cfg of 0.x'),
+        data=_data_of_0x,
+        optimizers=_optimizers_of_0x,
+        lr_config=_lr_config,
+        total_iters=_total_iters,
+        evaluation=spread('evaluation'),
+        checkpoint_config=same(name='default_hooks.checkpoint', section='checkpoint'),
+        log_config=spread('log_config'),
+        visual_config=left_out,
+        resume_from=_resume_from,
+        workflow=left_out,
+        exp_name=left_out,
+        dist_params=same(name='env_cfg.dist_cfg'),
+        cudnn_benchmark=same(name='env_cfg.cudnn_benchmark'),
+        mp_start_method=same(name='env_cfg.mp_cfg.mp_start_method'),
+        opencv_num_threads=same(name='env_cfg.mp_cfg.opencv_num_threads'),
+    ),
+    # the model
+    'model': dict(
+        type=same('GLInpaintor'),
+        data_preprocessor=same(section='data_preprocessor'),
+        encdec=same(section='encdec'),
+        disc=same(section='disc'),
+        loss_l1_hole=same(section='loss_l1_hole'),
+        loss_gan=same(section='loss_gan'),
+        loss_out_percep=nothing(None, False),
+        pretrained=nothing(),
+        train_cfg=_phases,
+        test_cfg=spread('test_cfg of 0.x'),
+    ),
+    'data_preprocessor': dict(
+        type=becomes('GLPreprocessor', *PREPROCESSORS),
+        mean=nothing(127.5, [127.5], [127.5] * 3),
+        std=nothing(127.5, [127.5], [127.5] * 3),
+        output_channel_order=nothing(None, 'BGR'),
+        bgr_to_rgb=nothing(False),
+        rgb_to_bgr=nothing(False),
+        pad_size_divisor=nothing(1),
+        pad_value=nothing(),
+        pad_mode=nothing(),
+        data_keys=nothing(),
+        stack_data_sample=nothing(),
+    ),
+    'encdec': dict(
+        type=same('GLEncoderDecoder'),
+        encoder=same(section='encoder'),
+        dilation_neck=same(section='dilation_neck'),
+        decoder=same(section='decoder'),
+    ),
+    'encoder': NETWORK | dict(type=same('GLEncoder')),
+    'dilation_neck': NETWORK
+    | dict(type=same('GLDilationNeck'), in_channels=nothing(256), conv_type=nothing('conv')),
+    'decoder': NETWORK
+    | dict(type=same('GLDecoder'), in_channels=nothing(256), out_act=same('clip')),
+    'disc': dict(
+        type=same('GLDiscs'),
+        global_disc_cfg=same(section='discriminator'),
+        local_disc_cfg=same(section='discriminator'),
+        init_cfg=nothing(None),
+    ),
+    'discriminator': NETWORK
+    | dict(
+        type=nothing('MultiLayerDiscriminator'),
+        in_channels=same(),
+        max_channels=same(),
+        num_convs=same(),
+        fc_in_channels=same(),
+        fc_out_channels=same(),
+        kernel_size=same(),
+        out_act_cfg=nothing(dict(type='ReLU')),
+        with_input_norm=nothing(True),
+        with_out_convs=nothing(False),
+        with_spectral_norm=nothing(False),
+    ),
+    'loss_l1_hole': dict(
+        type=same('L1Loss', 'MSELoss'),
+        loss_weight=same(),
+        reduction=nothing('mean'),
+        sample_wise=nothing(False),
+    ),
+    'loss_gan': dict(
+        type=same('GANLoss'),
+        gan_type=same('vanilla'),
+        loss_weight=same(),
+        real_label_val=nothing(1.0),
+        fake_label_val=nothing(0.0),
+    ),
+    'phases': dict(
+        disc_step=nothing(1),
+        iter_tc=nothing(),
+        iter_td=nothing(),
+        start_iter=nothing(),
+        local_size=same(),
+    ),
+    # its pictures
+    'loader': LOADER
+    | dict(sampler=same(section='sampler'), collate_fn=nothing(), dataset=_dataset),
+    'data': LOADER
+    | dict(val_samples_per_gpu=nothing(), val_workers_per_gpu=nothing())
+    | {
+        f'{mode}{part}': nothing()
+        for mode in ('train', 'val', 'test')
+        for part in ('', '_dataloader')
+    },
+    'sampler': dict(
+        type=nothing('InfiniteSampler', 'DefaultSampler'),
+        shuffle=nothing(),
+        round_up=nothing(),
+        seed=nothing(),
+    ),
+    'dataset': DATASET
+    | dict(
+        type=becomes('ImageDataset', 'BasicImageDataset'),
+        data_prefix=same(section='data_prefix'),
+        metainfo=nothing(),
+        search_key=nothing(None, *PICTURE),
+        filename_tmpl=nothing({}, dict(gt='{}'), dict(gt='{}', mask='{}')),
+        recursive=nothing(),
+        serialize_data=nothing(),
+        backend_args=nothing(None, dict(backend='local'), dict(backend='disk')),
+    ),
+    'data_prefix': dict(gt=same(), img=same(), mask=same()),
+    'dataset of 0.x': DATASET
+    | dict(
+        type=becomes('ImageDataset', 'ImgInpaintingDataset'),
+        data_prefix=_prefix_of_0x,
+    ),
+    'step LoadImageFromFile': dict(
+        type=same(),
+        key=nothing(*PICTURE),
+        color_type=nothing('color'),
+        flag=nothing('color'),
+        channel_order=nothing('bgr'),
+        to_float32=nothing(),
+        to_y_channel=nothing(False),
+        save_original_img=nothing(),
+        use_cache=nothing(),
+        imdecode_backend=nothing(None, 'cv2'),
+        backend=nothing(None, 'cv2'),
+        io_backend=nothing('disk', 'local'),
+        backend_args=nothing(None, dict(backend='local'), dict(backend='disk')),
+    ),
+    'step Crop': dict(
+        random_crop=_crop,
+        keys=nothing(*PICTURE),
+        crop_size=same(),
+        is_pad_zeros=nothing(False),
+    ),
+    'step Resize': dict(
+        type=same(),
+        keys=nothing(*PICTURE),
+        scale=_scale,
+        keep_ratio=_keep_ratio,
+        interpolation=same(),
+        backend=nothing(None, 'cv2'),
+        output_keys=nothing(None, *PICTURE),
+    ),
+    'step Flip': dict(type=same(), keys=nothing(*PICTURE), flip_ratio=same(), direction=same()),
+    'step Normalize': dict(
+        keys=nothing(*PICTURE),
+        mean=nothing(127.5, [127.5], [127.5] * 3),
+        std=nothing(127.5, [127.5], [127.5] * 3),
+        to_rgb=nothing(False),
+        save_original=nothing(),
+    ),
+    'step GetMaskedImage': dict(
+        img_key=nothing(*PICTURE),
+        img_name=nothing(*PICTURE),
+        mask_key=nothing('mask'),
+        mask_name=nothing('mask'),
+        out_key=nothing(),
+        zero_value=nothing(127.5),
+    ),
+    'mask bbox': MASK | dict(max_bbox_shape=same(), max_bbox_delta=same(), min_margin=same()),
+    'mask irregular': MASK
+    | dict(
+        num_vertices=same(),
+        max_angle=same(),
+        length_range=same(),
+        brush_width=same(),
+        area_ratio_range=same(),
+    ),
+    'mask ff': MASK
+    | dict(
+        num_vertices=same(),
+        mean_angle=same(),
+        angle_range=same(),
+        brush_width=same(),
+        max_loops=same(),
+    ),
+    'mask set': MASK
+    | dict(
+        mask_list_file=same(),
+        prefix=same(),
+        io_backend=nothing('disk', 'local'),
+        color_type=nothing(),
+        flag=nothing(),
+        file_client_kwargs=nothing(None, {}, dict(backend='local'), dict(backend='disk')),
+    ),
+    'mask file': MASK | dict(io_backend=nothing('disk', 'local'), color_type=nothing()),
+    # its optimizers
+    'optim_wrapper': dict(
+        constructor=same('MultiOptimWrapperConstructor'),
+        generator=same(section='wrapper'),
+        disc=same(section='wrapper'),
+        paramwise_cfg=same(),
+    ),
+    'wrapper': dict(
+        type=_wrapper,
+        optimizer=same(),
+        accumulative_counts=same(),
+        clip_grad=same(),
+        loss_scale=left_out,
+        dtype=left_out,
+    ),
+    'optimizers': dict(generator=_optimizer_of_0x, disc=_optimizer_of_0x),
+    'policy fixed': POLICY,
+    'policy step': POLICY | dict(step=_step, gamma=same()),
+    'policy poly': POLICY | dict(type=same(), power=same(), min_lr=same(name='eta_min')),
+    # the run
+    'train loop': dict(
+        type=becomes('TrainLoop', 'IterBasedTrainLoop'),
+        by_epoch=nothing(False),
+        max_iters=same(),
+        val_interval=same(),
+        val_begin=nothing(1),
+    ),
+    'val loop': dict(type=becomes('ValLoop', 'MultiValLoop'), fp16=nothing(False)),
+    'test loop': dict(type=becomes('TestLoop', 'MultiTestLoop'), fp16=nothing(False)),
+    'metric': dict(
+        type=nothing(*METRICS),
+        mask_key=nothing(None, 'mask'),
+        scaling=nothing(),
+        crop_border=nothing(0),
+        convert_to=nothing(None),
+        input_order=nothing(),
+        gt_key=nothing(),
+        pred_key=nothing(),
+        prefix=nothing(),
+        device=nothing(),
+        collect_device=nothing(),
+    ),
+    'test_cfg of 0.x': dict(metrics=_metrics_of_0x),
+    'evaluation': dict(
+        interval=nothing(),
+        save_best=within('default_hooks', within('checkpoint', _save_best)),
+        rule=nothing(),
+        by_epoch=nothing(False),
+        save_image=left_out,
+        gpu_collect=left_out,
+        metric_options=nothing(None, {}),
+    ),
+    'default_hooks': dict(
+        timer=nothing(),
+        runtime_info=nothing(),
+        param_scheduler=nothing(),
+        sampler_seed=nothing(),
+        visualization=nothing(),
+        logger=same(section='logger'),
+        checkpoint=same(section='checkpoint'),
+    ),
+    'logger': HOOK
+    | dict(
+        interval=same(), ignore_last=nothing(), log_metric_by_epoch=nothing(), keep_local=nothing()
+    ),
+    'log_config': dict(
+        interval=same(name='default_hooks.logger.interval'),
+        hooks=_log_hooks,
+    ),
+    'checkpoint': HOOK
+    | dict(
+        interval=same(),
+        max_keep_ckpts=same(),
+        save_best=_save_best,
+        rule=nothing(),
+        save_last=nothing(),
+        save_optimizer=nothing(True),
+        save_param_scheduler=nothing(True),
+    ),
+}
+# Where theirs has another value than ours if none is given.
+DEFAULTS = {
+    'model': dict(data_preprocessor=dict(type='GLPreprocessor')),
+    'encoder': dict(norm_cfg=None),
+    'dilation_neck': dict(norm_cfg=None),
+    'decoder': dict(norm_cfg=None),
+    'discriminator': dict(norm_cfg=None, num_convs=5),
+    'dataset of 0.x': dict(data_root='', data_prefix=''),
+    'step LoadImageFromFile': dict(type='LoadImageFromFile'),
+    'step Crop': dict(random_crop=True),
+    'step Resize': dict(type='Resize'),
+    'step Flip': dict(type='Flip'),
+    'mask bbox': dict(max_bbox_delta=40, min_margin=20),
+    'policy poly': dict(type='PolyLR'),
+    'train loop': dict(type='IterBasedTrainLoop', val_interval=1000),
+    'logger': dict(interval=10),
+    'checkpoint': dict(interval=-1, max_keep_ckpts=-1),
+}

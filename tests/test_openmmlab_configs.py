@@ -1,0 +1,1123 @@
+"""Configuration files in the words of MMagic 1.x and of MMEditing 0.x."""
+
+import copy
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import ROOT, make_batch, random_image, run_tool, set_iteration
+from mmengine import Config
+from mmengine.optim import MultiStepLR, OptimWrapper, PolyLR, StepLR
+from mmengine.registry import init_default_scope
+
+from mmedit_gl.apis import Inpainter, init_model
+from mmedit_gl.checkpoint import read_checkpoint
+from mmedit_gl.engine import MultiOptimWrapperConstructor, Runner, load_config
+from mmedit_gl.errors import UserError
+from mmedit_gl.registry import MODELS
+
+NETWORKS = """
+norm_cfg = dict(type='SyncBN')
+model = dict(
+    type='GLInpaintor',
+    encdec=dict(
+        type='GLEncoderDecoder',
+        encoder=dict(type='GLEncoder', norm_cfg=norm_cfg),
+        dilation_neck=dict(type='GLDilationNeck', norm_cfg=norm_cfg),
+        decoder=dict(type='GLDecoder', norm_cfg=norm_cfg)),
+    disc=dict(
+        type='GLDiscs',
+        global_disc_cfg=dict(
+            in_channels=3, max_channels=8, num_convs=4, fc_in_channels=128, fc_out_channels=8),
+        local_disc_cfg=dict(
+            in_channels=3, max_channels=8, num_convs=3, fc_in_channels=128, fc_out_channels=8,
+            norm_cfg=norm_cfg)),
+    loss_gan=dict(type='GANLoss', gan_type='vanilla', loss_weight=0.001),
+    loss_l1_hole=dict(type='L1Loss', loss_weight=1.0))
+"""
+OF_1X = """
+_base_ = ['networks.py']
+default_scope = 'mmagic'
+experiment_name = 'holes_1x'
+save_dir = './work_dirs/'
+model_wrapper_cfg = dict(type='MMSeparateDistributedDataParallel')
+model = dict(
+    data_preprocessor=dict(type='mmagic.DataPreprocessor', mean=[127.5], std=[127.5]),
+    train_cfg=dict(disc_step=1, iter_tc=1, iter_td=3, start_iter=0, local_size=(32, 32)))
+size = (64, 64)
+root = {root!r}
+pipeline = [
+    dict(type='LoadImageFromFile', key='gt'),
+    dict(
+        type='LoadMask',
+        mask_mode='bbox',
+        mask_config=dict(max_bbox_shape=24, max_bbox_delta=8, min_margin=8, img_shape=size)),
+    dict(type='Crop', keys=['gt'], crop_size=(72, 72), random_crop=True),
+    dict(type='Resize', keys=['gt'], scale=size, keep_ratio=False),
+    dict(type='GetMaskedImage'),
+    dict(type='PackInputs')]
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=0,
+    sampler=dict(type='InfiniteSampler', shuffle=False),
+    dataset=dict(
+        type='BasicImageDataset',
+        data_root=root,
+        data_prefix=dict(gt='data_large'),
+        ann_file='places365_train_standard.txt',
+        pipeline=pipeline))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='BasicImageDataset',
+        data_root=root,
+        data_prefix=dict(gt='val_large'),
+        ann_file='places365_val.txt',
+        test_mode=True,
+        pipeline=pipeline))
+test_dataloader = val_dataloader
+val_evaluator = [
+    dict(type='MAE', mask_key='mask', scaling=100), dict(type='PSNR'), dict(type='SSIM')]
+test_evaluator = val_evaluator
+optim_wrapper = dict(
+    constructor='MultiOptimWrapperConstructor',
+    generator=dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=4e-4)),
+    disc=dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=4e-4)))
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=6, val_interval=3)
+val_cfg = dict(type='MultiValLoop')
+test_cfg = dict(type='MultiTestLoop')
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=1),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(
+        type='CheckpointHook', interval=2, by_epoch=False, out_dir=save_dir, save_best='MAE'),
+    sampler_seed=dict(type='DistSamplerSeedHook'))
+vis_backends = [dict(type='LocalVisBackend')]
+visualizer = dict(type='ConcatImageVisualizer', vis_backends=vis_backends, img_keys=['gt_img'])
+custom_hooks = [dict(type='BasicVisualizationHook', interval=1)]
+"""
+OF_0X = """
+_base_ = ['networks.py']
+model = dict(pretrained=None)
+train_cfg = dict(disc_step=1, iter_tc=1, iter_td=3, start_iter=0, local_size=(32, 32))
+test_cfg = dict(metrics=['l1', 'psnr', 'ssim'])
+size = (64, 64)
+root = {root!r}
+pipeline = [
+    dict(type='LoadImageFromFile', key='gt_img'),
+    dict(
+        type='LoadMask',
+        mask_mode='bbox',
+        mask_config=dict(max_bbox_shape=24, max_bbox_delta=8, min_margin=8, img_shape=size)),
+    dict(type='Crop', keys=['gt_img'], crop_size=(72, 72)),
+    dict(type='Resize', keys=['gt_img'], scale=size, keep_ratio=False),
+    dict(type='Normalize', keys=['gt_img'], mean=[127.5] * 3, std=[127.5] * 3, to_rgb=False),
+    dict(type='GetMaskedImage'),
+    dict(type='Collect', keys=['gt_img', 'masked_img', 'mask'], meta_keys=['gt_img_path']),
+    dict(type='ImageToTensor', keys=['gt_img', 'masked_img', 'mask']),
+    dict(type='ToTensor', keys=['mask_bbox'])]
+data = dict(
+    workers_per_gpu=0,
+    train_dataloader=dict(samples_per_gpu=2, drop_last=True),
+    val_dataloader=dict(samples_per_gpu=1),
+    test_dataloader=dict(samples_per_gpu=1),
+    train=dict(
+        type='ImgInpaintingDataset',
+        ann_file=f'{{root}}/places365_train_standard.txt',
+        data_prefix=f'{{root}}/data_large',
+        pipeline=pipeline,
+        test_mode=False),
+    val=dict(
+        type='ImgInpaintingDataset',
+        ann_file=f'{{root}}/places365_val.txt',
+        data_prefix=f'{{root}}/val_large',
+        pipeline=pipeline,
+        test_mode=True),
+    test=dict(
+        type='ImgInpaintingDataset',
+        ann_file=f'{{root}}/places365_val.txt',
+        data_prefix=f'{{root}}/val_large',
+        pipeline=pipeline,
+        test_mode=True))
+optimizers = dict(generator=dict(type='Adam', lr=4e-4), disc=dict(type='Adam', lr=4e-4))
+lr_config = dict(policy='Fixed', by_epoch=False)
+checkpoint_config = dict(by_epoch=False, interval=2)
+log_config = dict(interval=1, hooks=[dict(type='TextLoggerHook', by_epoch=False)])
+visual_config = dict(type='MMEditVisualizationHook', output_dir='visual', interval=10)
+evaluation = dict(interval=3, save_best='l1')
+total_iters = 6
+dist_params = dict(backend='nccl')
+log_level = 'INFO'
+work_dir = None
+load_from = None
+resume_from = None
+workflow = [('train', 10000)]
+exp_name = 'holes_0x'
+find_unused_parameters = False
+cudnn_benchmark = False
+"""
+GENERATIONS = {'1x': OF_1X, '0x': OF_0X}
+
+
+@pytest.fixture
+def theirs(tmp_path, data_root):
+    """Writes a file of one generation; `more` is put at its end."""
+
+    def write(name: str, more: str = ''):
+        (tmp_path / 'networks.py').write_text(NETWORKS)
+        path = tmp_path / f'holes_{name}.py'
+        path.write_text(GENERATIONS[name].format(root=str(data_root)) + more)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def small(theirs, monkeypatch):
+    """A file of theirs with networks of a few channels, for which theirs has no word."""
+
+    def load(path, options=None):
+        cfg = load_config(path, options)
+        for part in ('encoder', 'dilation_neck', 'decoder'):
+            cfg.model.encdec[part].base_channels = 4
+        return cfg
+
+    return load
+
+
+def test_the_commands_take_a_file_of_theirs_and_say_what_it_became(theirs, tmp_path):
+    path, work_dir = theirs('1x'), tmp_path / 'run'
+    options = ('--cfg-options', 'train_cfg.max_iters=1', 'model.train_cfg.iter_td=2')
+    done = run_tool('train.py', path, '--work-dir', work_dir, *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith(f'{path} is a configuration of MMagic 1.x, taken in the words of')
+    said = ' '.join(done.stderr.split())
+    assert 'iter_tc=1 is 2; iter_td=2 is 3' in said  # their option, before the translation
+    assert "SyncBN is BN, with sync_bn='torch'" in said
+    assert 'experiment_name' in said.partition('No effect')[2].partition('Differs')[0]
+    assert 'shuffle=False' in said.partition('Differs')[2]
+    checkpoint = work_dir / 'iter_1.pth'
+    done = run_tool('test.py', path, checkpoint, '--work-dir', tmp_path / 'test', cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert '4 images' in done.stdout and 'PSNR' in done.stdout
+
+
+@pytest.mark.parametrize('name', GENERATIONS)
+def test_a_file_of_theirs_trains_through_three_phases_and_resumes(name, theirs, small, tmp_path):
+    rate = {'1x': 'optim_wrapper.generator.optimizer.lr', '0x': 'optimizers.generator.lr'}[name]
+
+    def run(resume: bool) -> str:
+        cfg = small(theirs(name), {rate: 0.02})
+        cfg.work_dir, cfg.resume = str(tmp_path / 'run'), resume
+        cfg.experiment_name = f'phases_{name}_{resume}'
+        runner = Runner.from_cfg(cfg)
+        runner.train()
+        return Path(runner.log_dir, f'{runner.timestamp}.log').read_text()
+
+    log = run(resume=False)
+    for phase, start in dict(generator=0, discriminator=2, joint=4).items():
+        assert f"Phase '{phase}' from iteration {start} on" in log
+    names = {path.name for path in (tmp_path / 'run').glob('*.pth')}
+    best = {name for name in names if name.startswith('best_l1_iter_')}
+    # every two iterations, at the validations after three and six, and all of them stay
+    assert names - best == {f'iter_{i}.pth' for i in (2, 3, 4, 6)}
+    scores = [float(score) for score in re.findall(r' l1: ([\d.]+)', log)]
+    (best,) = best
+    assert len(scores) == 2
+    assert best == f'best_l1_iter_{3 * (1 + np.argmin(scores))}.pth'
+    held = read_checkpoint(tmp_path / 'run' / best)['message_hub']['runtime_info']
+    assert held['best_score'] == pytest.approx(min(scores), abs=1e-4)
+
+    weights = read_checkpoint(tmp_path / 'run/iter_6.pth')['state_dict']
+    (tmp_path / 'run/iter_6.pth').unlink()
+    assert "Phase 'joint' from iteration 4 on" in run(resume=True)
+    again = read_checkpoint(tmp_path / 'run/iter_6.pth')['state_dict']
+    assert all(torch.equal(value, again[key]) for key, value in weights.items())
+
+
+@pytest.mark.parametrize('name', GENERATIONS)
+def test_both_generations_and_the_file_converted_are_the_same_run(name, theirs, tmp_path):
+    path, ours = theirs(name), tmp_path / 'configs' / 'ours.py'
+    done = run_tool('convert_config.py', path, ours, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(f'Written: {ours}\n')
+    text = ours.read_text()
+    assert text.startswith(
+        f'# Global&Local by the recipe of {path.name}.\n#   Source     {path.name}'
+    )
+    assert '#   Command    python tools/train.py CONFIG\n' in text
+    assert max(map(len, text.splitlines())) <= 100
+    assert "dict(type='PackInputs')" in text and 'GLEncoderDecoder' not in text  # differences only
+
+    direct, converted = load_config(path).to_dict(), load_config(ours).to_dict()
+    assert {key: value for key, value in converted.items() if key in direct} == direct
+    rest = {key: value for key, value in converted.items() if key not in direct}
+    assert all(value is None or key.startswith('_') for key, value in rest.items())
+    other = load_config(theirs('0x' if name == '1x' else '1x'))
+    for key in ('model', 'train_dataloader.sampler', 'train_cfg', 'sync_bn'):
+        assert Config(direct).get(key) == other.get(key)
+
+
+def test_a_converted_file_trains_to_the_same_bits(theirs, small, tmp_path):
+    path, ours = theirs('1x'), tmp_path / 'ours.py'
+    assert run_tool('convert_config.py', path, ours, cwd=tmp_path).returncode == 0
+    weights = []
+    for file in (path, ours):
+        cfg = small(file)
+        cfg.work_dir = str(tmp_path / f'run_{file.stem}')
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        Runner.from_cfg(cfg).train()
+        weights.append(read_checkpoint(f'{cfg.work_dir}/iter_6.pth')['state_dict'])
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(value, weights[1][key]) for key, value in weights[0].items())
+
+
+def test_nothing_is_written_over_and_what_is_ours_is_not_converted(theirs, tmp_path):
+    path, ours = theirs('1x'), tmp_path / 'ours.py'
+    ours.write_text('mine')
+    done = run_tool('convert_config.py', path, ours, cwd=tmp_path)
+    assert (done.returncode, ours.read_text()) == (2, 'mine')
+    assert done.stderr == f'error: {ours} is there already: give another name, or remove it\n'
+    published = ROOT / 'configs/inpainting/global_local/gl_256x256_8x12_places.py'
+    done = run_tool('convert_config.py', published, tmp_path / 'new.py', cwd=tmp_path)
+    assert done.returncode == 2
+    assert 'is no configuration of MMEditing or MMagic' in done.stderr
+    assert not (tmp_path / 'new.py').exists()
+
+
+@pytest.mark.parametrize('start_iter', [0, 2])
+def test_the_losses_are_those_of_a_textbook_loop_that_counts_as_theirs(start_iter, theirs, small):
+    # Theirs counts from start_iter, and leaves a phase when the count has passed its number.
+    iter_tc, iter_td, tops_lefts = 3, 5, [(16, 16), (8, 20)]
+    options = {
+        'model.train_cfg.iter_tc': iter_tc,
+        'model.train_cfg.iter_td': iter_td,
+        'model.train_cfg.start_iter': start_iter,
+        'optim_wrapper.generator.optimizer': dict(type='SGD', lr=0.1, momentum=0.9),
+    }
+    cfg = small(theirs('1x'), options)
+    init_default_scope('mmedit_gl')
+    torch.set_default_dtype(torch.float64)
+    try:
+        torch.manual_seed(0)
+        model = MODELS.build(cfg.model).train()
+        generator, disc = copy.deepcopy(model.generator), copy.deepcopy(model.disc)
+        images = np.stack([random_image(seed, 64, 64) for seed in (1, 2)])
+        batch = make_batch(images, [[*corner, 32, 32] for corner in tops_lefts])
+        wrappers = {name: cfg.optim_wrapper[name] for name in ('generator', 'disc')}
+        wrapper = MultiOptimWrapperConstructor(wrappers)(model)
+        g_optimizer = torch.optim.SGD(generator.parameters(), lr=0.1, momentum=0.9)
+        d_optimizer = torch.optim.Adam(disc.parameters(), lr=4e-4)
+        gt_img = (batch['gt_img'].permute(0, 3, 1, 2).double() - 127.5) / 127.5
+        mask = batch['mask'].double()
+
+        def judge(img):
+            local = [img[i, :, t : t + 32, s : s + 32] for i, (t, s) in enumerate(tops_lefts)]
+            return disc(img, torch.stack(local))
+
+        for iteration, cur_iter in enumerate(range(start_iter, start_iter + 8)):
+            expected = {}
+            fake_res = generator(gt_img * (1 - mask), mask)
+            fake_img = gt_img * (1 - mask) + fake_res * mask
+            if cur_iter > iter_tc:
+                d_optimizer.zero_grad()
+                expected['fake_loss'] = F.softplus(judge(fake_img.detach())).mean()
+                expected['fake_loss'].backward()
+                expected['real_loss'] = F.softplus(-judge(gt_img)).mean()
+                expected['real_loss'].backward()
+                d_optimizer.step()
+            if cur_iter <= iter_tc or cur_iter > iter_td:
+                error = ((fake_res - gt_img).abs() * mask).sum() / (3 * mask.sum())
+                loss = expected['loss_l1_hole'] = error
+                if cur_iter > iter_td:
+                    expected['loss_g_fake'] = 0.001 * F.softplus(-judge(fake_img)).mean()
+                    loss = loss + expected['loss_g_fake']
+                g_optimizer.zero_grad()
+                loss.backward()
+                g_optimizer.step()
+            set_iteration(iteration)
+            found = model.train_step(batch, wrapper)
+            assert {name: value.item() for name, value in found.items()} == pytest.approx(
+                {name: value.item() for name, value in expected.items()}, rel=1e-9
+            )
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def steps(*own, read=None, mask=None):
+    """Options that give training a pipeline."""
+    read = read or dict(type='LoadImageFromFile', key='gt')
+    mask = mask or dict(mask_mode='bbox', mask_config=dict(max_bbox_shape=(20, 24)))
+    return {'train_dataloader.dataset.pipeline': [read, dict(type='LoadMask', **mask), *own]}
+
+
+def pipeline(*own, mask=None):
+    bbox = dict(max_bbox_shape=(20, 24), max_bbox_delta=40, min_margin=20)
+    mask = mask or dict(mask_mode='bbox', mask_config=bbox)
+    ours = [dict(type='LoadImageFromFile'), *own, dict(type='LoadMask', **mask)]
+    return {'train_dataloader.dataset.pipeline': [*ours, dict(type='PackInputs')]}
+
+
+def load(theirs, name, options):
+    """A file of theirs with options on the command line, or with some text at its end."""
+    if isinstance(options, str):
+        return load_config(theirs(name, options))
+    return load_config(theirs(name), options)
+
+
+FILE_MASKS = {'train_dataloader.dataset.data_prefix.mask': 'masks'}
+
+
+@pytest.mark.parametrize(
+    ('name', 'options', 'expected'),
+    [
+        # the model
+        (
+            '1x',
+            {'model.data_preprocessor.mean': 127.5},
+            {'model.data_preprocessor': dict(type='GLPreprocessor')},
+        ),
+        (
+            '1x',
+            {'model.data_preprocessor.type': 'EditDataPreprocessor'},
+            {'model.data_preprocessor.type': 'GLPreprocessor'},
+        ),
+        (
+            '1x',
+            {'model.loss_tv': None, 'model.loss_out_percep': False},
+            {'model.loss_gan.loss_weight': 0.001},
+        ),
+        (
+            '1x',
+            {'model.loss_l1_hole': dict(type='MSELoss', loss_weight=2.0, reduction='mean')},
+            {'model.loss_l1_hole': dict(type='MSELoss', loss_weight=2.0)},
+        ),
+        (
+            '1x',
+            {'model.loss_gan.real_label_val': 1},
+            {'model.loss_gan': dict(type='GANLoss', gan_type='vanilla', loss_weight=0.001)},
+        ),
+        (
+            '1x',
+            {'model.encdec.decoder.in_channels': 256, 'model.encdec.decoder.out_act': 'clip'},
+            {
+                'model.encdec.decoder': dict(
+                    type='GLDecoder', norm_cfg=dict(type='BN'), out_act='clip'
+                )
+            },
+        ),
+        (
+            '1x',
+            {'model.encdec.dilation_neck.conv_type': 'conv'},
+            {'model.encdec.dilation_neck': dict(type='GLDilationNeck', norm_cfg=dict(type='BN'))},
+        ),
+        # without norm_cfg theirs has no batch norm, and num_convs is 5
+        (
+            '1x',
+            {'model.disc.local_disc_cfg': dict(_delete_=True, in_channels=3, max_channels=8)},
+            {
+                'model.disc.local_disc_cfg': dict(
+                    norm_cfg=None, num_convs=5, in_channels=3, max_channels=8
+                )
+            },
+        ),
+        (
+            '1x',
+            {'model.disc.local_disc_cfg.norm_cfg.type': 'IN'},
+            {'model.disc.local_disc_cfg.norm_cfg': dict(type='IN'), 'sync_bn': 'torch'},
+        ),
+        (
+            '1x',
+            {'model.train_cfg.start_iter': 2},
+            {'model.train_cfg': dict(iter_tc=0, iter_td=2, local_size=(32, 32))},
+        ),
+        (
+            '0x',
+            {'train_cfg.iter_td': 9, 'train_cfg.start_iter': 1},
+            {'model.train_cfg': dict(iter_tc=1, iter_td=9, local_size=(32, 32))},
+        ),
+        ('0x', {'model.pretrained': 'w.pth'}, {'load_from': 'w.pth', 'resume': False}),
+        # pictures
+        (
+            '1x',
+            {'train_dataloader.num_workers': 3, 'train_dataloader.persistent_workers': True},
+            {
+                'train_dataloader.num_workers': 3,
+                'train_dataloader.persistent_workers': True,
+                'train_dataloader.collate_fn': dict(type='default_collate'),
+            },
+        ),
+        (
+            '1x',
+            {'val_dataloader.sampler': dict(type='DefaultSampler', round_up=False)},
+            {
+                'val_dataloader.sampler': dict(type='EvaluationSampler'),
+                'train_dataloader.sampler': dict(type='DrawSampler'),
+            },
+        ),
+        (
+            '1x',
+            {
+                'val_dataloader': [
+                    dict(
+                        dataset=dict(
+                            type='BasicImageDataset', data_root='r', data_prefix=dict(gt='v')
+                        )
+                    )
+                ]
+            },
+            {
+                'val_dataloader.dataset': dict(
+                    type='ImageDataset', data_root='r', data_prefix=dict(gt='v'), test_mode=True
+                )
+            },
+        ),
+        (
+            '1x',
+            {
+                'train_dataloader.dataset.metainfo': dict(a=1),
+                'train_dataloader.dataset.filename_tmpl': dict(gt='{}'),
+            },
+            {'train_dataloader.dataset.data_prefix': dict(gt='data_large')},
+        ),
+        (
+            '0x',
+            {'data.workers_per_gpu': 2, 'data.train_dataloader.samples_per_gpu': 7},
+            {
+                'train_dataloader.num_workers': 2,
+                'train_dataloader.batch_size': 7,
+                'train_dataloader.persistent_workers': True,
+                'val_dataloader.num_workers': 2,
+                'val_dataloader.batch_size': 1,
+            },
+        ),
+        (
+            '0x',
+            {'data.samples_per_gpu': 5, 'data.train_dataloader': dict(_delete_=True)},
+            {
+                'train_dataloader.batch_size': 5,
+                'test_dataloader.batch_size': 1,
+                'train_dataloader.drop_last': True,
+            },
+        ),
+        (
+            '0x',
+            {
+                'data.train': dict(
+                    _delete_=True,
+                    type='RepeatDataset',
+                    times=9,
+                    dataset=dict(type='ImgInpaintingDataset', ann_file='l.txt', data_prefix='p'),
+                )
+            },
+            {
+                'train_dataloader.dataset': dict(
+                    type='ImageDataset', data_root='', data_prefix=dict(gt='p'), ann_file='l.txt'
+                )
+            },
+        ),
+        (
+            '0x',
+            {'evaluation': None},
+            {
+                'val_dataloader': None,
+                'val_cfg': None,
+                'val_evaluator': None,
+                'test_cfg.type': 'TestLoop',
+                'train_cfg': dict(type='TrainLoop', max_iters=6, val_interval=6),
+            },
+        ),
+        # steps
+        (
+            '1x',
+            steps(dict(type='Crop', keys=['gt'], crop_size=(9, 8))),
+            pipeline(dict(type='RandomCrop', allow_smaller=True, crop_size=(9, 8))),
+        ),
+        (
+            '1x',
+            steps(dict(type='Crop', keys=['gt'], crop_size=(9, 8), random_crop=False)),
+            pipeline(dict(type='CenterCrop', allow_smaller=True, crop_size=(9, 8))),
+        ),
+        (
+            '1x',
+            steps(
+                dict(type='Resize', keys='gt', scale=(9, 8), keep_ratio=True, interpolation='area')
+            ),
+            pipeline(dict(type='Resize', scale=(9, 8), keep_ratio=True, interpolation='area')),
+        ),
+        (
+            '1x',
+            steps(dict(type='Resize', keys=['gt'], scale=(-1, 96), keep_ratio=True)),
+            pipeline(dict(type='Resize', scale=96, keep_ratio=True)),
+        ),
+        (
+            '1x',
+            steps(dict(type='Flip', keys=['gt'], flip_ratio=0.3, direction='vertical')),
+            pipeline(dict(type='Flip', flip_ratio=0.3, direction='vertical')),
+        ),
+        ('1x', steps(dict(type='mmcv.Flip', keys=['gt'])), pipeline(dict(type='Flip'))),
+        (
+            '1x',
+            steps(dict(type='GetMaskedImage', zero_value=127.5), dict(type='PackEditInputs')),
+            pipeline(),
+        ),
+        (
+            '1x',
+            steps(
+                read=dict(
+                    type='LoadImageFromFile',
+                    key='gt',
+                    channel_order='bgr',
+                    color_type='color',
+                    to_float32=True,
+                )
+            ),
+            pipeline(),
+        ),
+        # masks
+        (
+            '1x',
+            steps(mask=dict(mask_config=dict(max_bbox_shape=9, img_shape=(64, 64)))),
+            pipeline(
+                mask=dict(
+                    mask_mode='bbox',
+                    mask_config=dict(max_bbox_delta=40, min_margin=20, max_bbox_shape=9),
+                )
+            ),
+        ),
+        (
+            '1x',
+            steps(
+                mask=dict(
+                    mask_mode='irregular',
+                    mask_config=dict(
+                        img_shape=(9, 9),
+                        num_vertices=(4, 8),
+                        max_angle=4,
+                        length_range=(10, 100),
+                        brush_width=9,
+                        area_ratio_range=(0.1, 0.2),
+                    ),
+                )
+            ),
+            pipeline(
+                mask=dict(
+                    mask_mode='irregular',
+                    mask_config=dict(
+                        num_vertices=(4, 8),
+                        max_angle=4,
+                        length_range=(10, 100),
+                        brush_width=9,
+                        area_ratio_range=(0.1, 0.2),
+                    ),
+                )
+            )
+            | {'model.trained_hole': None},
+        ),
+        (
+            '1x',
+            steps(
+                mask=dict(
+                    mask_mode='ff',
+                    mask_config=dict(
+                        num_vertices=5,
+                        mean_angle=1.2,
+                        angle_range=0.4,
+                        brush_width=(12, 40),
+                        dtype='uint8',
+                    ),
+                )
+            ),
+            pipeline(
+                mask=dict(
+                    mask_mode='ff',
+                    mask_config=dict(
+                        num_vertices=5, mean_angle=1.2, angle_range=0.4, brush_width=(12, 40)
+                    ),
+                )
+            ),
+        ),
+        (
+            '1x',
+            steps(
+                mask=dict(
+                    mask_mode='set',
+                    mask_config=dict(
+                        mask_list_file='l.txt',
+                        prefix='m',
+                        io_backend='local',
+                        color_type='unchanged',
+                        file_client_kwargs=dict(),
+                    ),
+                )
+            ),
+            pipeline(
+                mask=dict(mask_mode='set', mask_config=dict(mask_list_file='l.txt', prefix='m'))
+            ),
+        ),
+        (
+            '1x',
+            steps(mask=dict(mask_mode='file'))
+            | FILE_MASKS
+            | {'train_dataloader.dataset.data_root': 'r'},
+            pipeline(mask=dict(mask_mode='file', mask_config=dict(mask_dir='r/masks')))
+            | {'train_dataloader.dataset.data_prefix': dict(gt='data_large')},
+        ),
+        # optimizers and rates
+        (
+            '1x',
+            {
+                'optim_wrapper.disc': dict(
+                    type='AmpOptimWrapper',
+                    optimizer=dict(type='AdamW', lr=1e-3),
+                    clip_grad=dict(max_norm=1),
+                    accumulative_counts=2,
+                    loss_scale='dynamic',
+                )
+            },
+            {
+                'optim_wrapper.disc': dict(
+                    type='AmpOptimWrapper',
+                    optimizer=dict(type='AdamW', lr=1e-3),
+                    clip_grad=dict(max_norm=1),
+                    accumulative_counts=2,
+                )
+            },
+        ),
+        (
+            '1x',
+            {'param_scheduler': dict(type='StepLR', by_epoch=False, step_size=3)},
+            {'param_scheduler': dict(type='StepLR', by_epoch=False, step_size=3)},
+        ),
+        (
+            '0x',
+            {'optimizers.disc': dict(type='SGD', lr=0.1)},
+            {
+                'optim_wrapper.disc': dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)),
+                'optim_wrapper.constructor': 'MultiOptimWrapperConstructor',
+            },
+        ),
+        (
+            '0x',
+            {'lr_config': dict(policy='Step', by_epoch=False, step=3, gamma=0.5)},
+            {'param_scheduler': [dict(type='StepLR', step_size=3, gamma=0.5, by_epoch=False)]},
+        ),
+        (
+            '0x',
+            {'lr_config': dict(policy='step', step=[2, 4])},
+            {'param_scheduler': [dict(type='MultiStepLR', milestones=[2, 4], by_epoch=False)]},
+        ),
+        (
+            '0x',
+            {'lr_config': dict(policy='poly', power=2, min_lr=1e-5)},
+            {
+                'param_scheduler': [
+                    dict(type='PolyLR', power=2, eta_min=1e-5, end=7, by_epoch=False)
+                ]
+            },
+        ),
+        # the run
+        (
+            '1x',
+            {
+                'default_hooks.checkpoint.max_keep_ckpts': 2,
+                'default_hooks.checkpoint.save_best': 'Places/SSIM',
+            },
+            {
+                'default_hooks.checkpoint': dict(
+                    type='CheckpointHook', interval=2, max_keep_ckpts=2, save_best='ssim'
+                )
+            },
+        ),
+        (
+            '1x',
+            {'default_hooks.checkpoint.save_best': 'auto'},
+            {
+                'default_hooks.checkpoint.save_best': 'l1',
+                'default_hooks.checkpoint.max_keep_ckpts': -1,
+            },
+        ),
+        (
+            '1x',
+            "val_evaluator = dict(type='Evaluator', metrics=[dict(type='PSNR', crop_border=0)])",
+            {'val_evaluator': dict(type='InpaintingMetrics')},
+        ),
+        (
+            '1x',
+            {'visualizer.vis_backends': [dict(type='VisBackend'), dict(type='WandbVisBackend')]},
+            {
+                'visualizer.vis_backends': [
+                    dict(type='LocalVisBackend'),
+                    dict(type='TensorboardVisBackend'),
+                    dict(type='WandbVisBackend'),
+                ]
+            },
+        ),
+        (
+            '1x',
+            {'randomness': dict(seed=3), 'load_from': 'w.pth', 'resume': True, 'work_dir': 'here'},
+            {'randomness.seed': 3, 'load_from': 'w.pth', 'resume': True, 'work_dir': 'here'},
+        ),
+        (
+            '1x',
+            {'env_cfg': dict(cudnn_benchmark=False), 'log_level': 'DEBUG'},
+            {
+                'env_cfg.cudnn_benchmark': False,
+                'env_cfg.dist_cfg.backend': 'nccl',
+                'log_level': 'DEBUG',
+            },
+        ),
+        (
+            '1x',
+            {'train_cfg': dict(_delete_=True, type='IterBasedTrainLoop', max_iters=9)},
+            {'train_cfg': dict(type='TrainLoop', max_iters=9, val_interval=1000)},
+        ),
+        ('0x', {'resume_from': 'r.pth'}, {'load_from': 'r.pth', 'resume': True}),
+        (
+            '0x',
+            {'total_iters': 9, 'evaluation.interval': 4},
+            {'train_cfg': dict(type='TrainLoop', max_iters=9, val_interval=4)},
+        ),
+        (
+            '0x',
+            {'checkpoint_config': dict(interval=5, max_keep_ckpts=3)},
+            {
+                'default_hooks.checkpoint': dict(
+                    type='CheckpointHook', interval=5, max_keep_ckpts=3, save_best='l1'
+                )
+            },
+        ),
+        (
+            '0x',
+            {
+                'dist_params': dict(backend='gloo'),
+                'mp_start_method': 'fork',
+                'opencv_num_threads': 2,
+            },
+            {
+                'env_cfg': dict(
+                    cudnn_benchmark=False,
+                    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=2),
+                    dist_cfg=dict(backend='gloo'),
+                )
+            },
+        ),
+        (
+            '0x',
+            {'evaluation': dict(_delete_=True, interval=3)},
+            {
+                'default_hooks.checkpoint': dict(
+                    type='CheckpointHook', interval=2, max_keep_ckpts=-1, save_best=None
+                )
+            },
+        ),
+        ('0x', {'log_config.interval': 7}, {'default_hooks.logger.interval': 7}),
+    ],
+)
+def test_a_word_of_theirs_becomes_ours(name, options, expected, theirs):
+    cfg = load(theirs, name, options)
+    for key, value in expected.items():
+        found = cfg
+        for part in key.split('.'):
+            found = found.get(part)
+        assert found == value, key
+
+
+@pytest.mark.parametrize(
+    ('name', 'options', 'parts'),
+    [
+        (
+            '1x',
+            {'model.type': 'DeepFillv1Inpaintor'},
+            ["model.type: 'DeepFillv1Inpaintor' has no counterpart", "'GLInpaintor'"],
+        ),
+        (
+            '1x',
+            {'model.loss_tv': dict(type='MaskedTVLoss')},
+            ['model.loss_tv=', 'has no counterpart in this project: take it out'],
+        ),
+        (
+            '1x',
+            {'model.loss_gan.gan_type': 'lsgan'},
+            ["model.loss_gan.gan_type: 'lsgan'", "expected 'vanilla'"],
+        ),
+        ('1x', {'model.loss_l1_hole.reduction': 'sum'}, ["model.loss_l1_hole.reduction: 'sum'"]),
+        (
+            '1x',
+            {'model.encdec.dilation_neck.conv_type': 'gated_conv'},
+            ["model.encdec.dilation_neck.conv_type: 'gated_conv'", "expected 'conv'"],
+        ),
+        (
+            '1x',
+            {'model.encdec.decoder.out_act': 'sigmoid'},
+            ["model.encdec.decoder.out_act: 'sigmoid'"],
+        ),
+        (
+            '1x',
+            {'model.disc.local_disc_cfg.with_spectral_norm': True},
+            ['model.disc.local_disc_cfg.with_spectral_norm: True'],
+        ),
+        (
+            '1x',
+            {'model.disc.global_disc_cfg.norm_cfg': dict(type='BN')},
+            ['norm_cfg: BN in some networks, SyncBN in others'],
+        ),
+        (
+            '1x',
+            {'model.data_preprocessor.mean': [0, 0, 0]},
+            ['model.data_preprocessor.mean: [0, 0, 0]', 'expected 127.5'],
+        ),
+        ('1x', {'model.train_cfg.disc_step': 2}, ['model.train_cfg.disc_step: 2', 'expected 1']),
+        (
+            '1x',
+            {'model.train_cfg.iter_tc': None},
+            ['model.train_cfg.iter_tc: expected a number of iterations, got None'],
+        ),
+        (
+            '1x',
+            {'model.train_cfg.start_iter': 4, 'resume': True},
+            ['model.train_cfg.start_iter=4 with a run that is resumed'],
+        ),
+        ('1x', {'model.encdec': 3}, ['model.encdec: expected a dict, got 3']),
+        (
+            '1x',
+            {'train_dataloader.sampler.type': 'MyS'},
+            ["train_dataloader.sampler.type: 'MyS'", "'InfiniteSampler' or 'DefaultSampler'"],
+        ),
+        (
+            '1x',
+            {'train_dataloader.dataset.type': 'AdobeComp1kDataset'},
+            ["train_dataloader.dataset.type: 'AdobeComp1kDataset'"],
+        ),
+        (
+            '1x',
+            {'train_dataloader.batchsize': 2},
+            ['train_dataloader.batchsize=2 has no', "did you mean 'batch_size'?"],
+        ),
+        (
+            '1x',
+            {'val_dataloader': [dict(), dict()]},
+            ['val_dataloader: expected one loader, got 2'],
+        ),
+        (
+            '1x',
+            steps(dict(type='ColorJitter', keys=['gt'])),
+            ['train_dataloader.dataset.pipeline[2] (ColorJitter) has no counterpart', 'Crop'],
+        ),
+        (
+            '1x',
+            steps(dict(type='Crop', keys=['gt', 'mask'], crop_size=(9, 9))),
+            ["pipeline[2] (Crop).keys: ['gt', 'mask']"],
+        ),
+        (
+            '1x',
+            steps(dict(type='Crop', keys=['gt'], crop_size=(9, 9), is_pad_zeros=True)),
+            ['(Crop).is_pad_zeros: True'],
+        ),
+        (
+            '1x',
+            steps(read=dict(type='LoadImageFromFile', key='gt', channel_order='rgb')),
+            ["pipeline[0] (LoadImageFromFile).channel_order: 'rgb'"],
+        ),
+        (
+            '1x',
+            steps(dict(type='LoadMask')),
+            ['pipeline: expected one LoadMask among its steps, got 2'],
+        ),
+        (
+            '1x',
+            steps(mask=dict(mask_mode='disc')),
+            ["pipeline[1] (LoadMask).mask_mode: 'disc'", "'bbox' or"],
+        ),
+        (
+            '1x',
+            steps(mask=dict(mask_config=dict(max_bbox_shap=9))),
+            ['mask_config.max_bbox_shap=9', "did you mean 'max_bbox_shape'"],
+        ),
+        (
+            '1x',
+            steps(mask=dict(mask_mode='file')),
+            ["train_dataloader.dataset.data_prefix: mask_mode 'file' takes the masks of its key"],
+        ),
+        ('1x', {'optim_wrapper.refiner': dict(type='OptimWrapper')}, ['optim_wrapper.refiner=']),
+        (
+            '1x',
+            {'optim_wrapper.disc.type': 'ApexOptimWrapper'},
+            ["optim_wrapper.disc.type: 'ApexOptimWrapper'"],
+        ),
+        (
+            '1x',
+            {'train_cfg.type': 'EpochBasedTrainLoop'},
+            ["train_cfg.type: 'EpochBasedTrainLoop'"],
+        ),
+        (
+            '1x',
+            {'val_evaluator': [dict(type='PSNR'), dict(type='NIQE')]},
+            ["val_evaluator[1].type: 'NIQE'"],
+        ),
+        ('1x', "val_evaluator = dict(type='PSNR', convert_to='Y')", ["convert_to: 'Y'"]),
+        (
+            '1x',
+            {'default_hooks.checkpoint.by_epoch': True},
+            ['default_hooks.checkpoint.by_epoch: True'],
+        ),
+        (
+            '1x',
+            {'default_hooks.checkpoint.save_best': 'NIQE'},
+            ["default_hooks.checkpoint.save_best: 'NIQE'", "'PSNR'"],
+        ),
+        (
+            '1x',
+            {'custom_hooks': [dict(type='ExponentialMovingAverageHook')]},
+            ["custom_hooks[0].type: 'ExponentialMovingAverageHook'"],
+        ),
+        (
+            '1x',
+            {'optimizer_config': dict(grad_clip=dict(max_norm=3))},
+            ['optimizer_config=', 'has no counterpart'],
+        ),
+        ('1x', {'trian_cfg': 3}, ['trian_cfg=3', "did you mean 'train_cfg'"]),
+        (
+            '0x',
+            {'optimizers': dict(_delete_=True, type='Adam', lr=1e-4)},
+            ["optimizers.type='Adam' has no counterpart"],
+        ),
+        (
+            '0x',
+            {'lr_config.policy': 'CosineRestart'},
+            ["lr_config.policy: 'cosinerestart'", "'fixed' or 'step' or 'poly'"],
+        ),
+        (
+            '0x',
+            {'lr_config': dict(policy='step', step=3, warmup='linear')},
+            ["lr_config.warmup='linear'"],
+        ),
+        (
+            '0x',
+            {'log_config.hooks': [dict(type='PaviLoggerHook')]},
+            ["log_config.hooks[0].type: 'PaviLoggerHook'"],
+        ),
+        ('0x', {'test_cfg.metrics': ['l1', 'niqe']}, ["test_cfg.metrics: 'niqe'"]),
+        (
+            '0x',
+            {'data.train.type': 'SRFolderDataset'},
+            ["data.train.type: 'SRFolderDataset'", "'ImgInpaintingDataset'"],
+        ),
+        ('0x', {'data.train.pipelin': []}, ['data.train.pipelin=[]', "did you mean 'pipeline'"]),
+        (
+            '0x',
+            {'data.train.pipeline': [dict(type='Normalize', keys=['gt_img'], mean=[0] * 3)]},
+            ['data.train.pipeline[0] (Normalize).mean: [0, 0, 0]'],
+        ),
+        ('0x', {'evaluation.by_epoch': True}, ['evaluation.by_epoch: True']),
+        (
+            '0x',
+            {'checkpoint_config.create_symlink': True},
+            ['checkpoint_config.create_symlink=True'],
+        ),
+        (
+            '0x',
+            {'train_cfg.start_iter': 4, 'resume_from': 'r.pth'},
+            ['train_cfg.start_iter=4 with a run that is resumed'],
+        ),
+    ],
+)
+def test_what_would_have_an_effect_and_has_no_counterpart_is_refused_by_its_key(
+    name, options, parts, theirs
+):
+    with pytest.raises(UserError) as raised:
+        load(theirs, name, options)
+    assert all(part in str(raised.value) for part in parts), raised.value
+
+
+def test_a_file_has_variables_of_its_own_but_no_settings_that_nobody_reads(theirs, capsys):
+    own = "\ncrop = dict(type='Crop', keys=['gt'], crop_size=(9, 9))\nnames = [3]\nmy_seed = 1234\n"
+    load_config(theirs('1x', own + 'train_dataloader["dataset"]["pipeline"].insert(2, crop)'))
+    said = ' '.join(capsys.readouterr().err.split())
+    assert 'crop' not in said.partition('No effect')[2]
+    assert 'names; my_seed' in said.partition('No effect')[2]
+    with pytest.raises(UserError, match=r'^crop=.* has no counterpart in this project: take it'):
+        load_config(theirs('1x', own))
+
+
+@pytest.mark.parametrize('name', GENERATIONS)
+def test_a_run_that_begins_in_a_later_phase_begins_from_weights_alone(
+    name, theirs, small, tmp_path, capsys
+):
+    section = {'1x': 'model.train_cfg', '0x': 'train_cfg'}[name]
+    cfg = small(theirs(name), {f'{section}.start_iter': 9})
+    said = ' '.join(capsys.readouterr().err.split())
+    assert 'start_iter=9: training begins in the joint phase, from weights (--load-from)' in said
+    cfg.work_dir, cfg.experiment_name = str(tmp_path / 'run'), f'refused_{name}'
+    with pytest.raises(UserError, match=r"begins behind the generator's phase: .* by --load-from"):
+        Runner.from_cfg(cfg).train()
+    assert not list((tmp_path / 'run').glob('*.pth'))
+    cfg.load_from = str(tmp_path / 'weights.pth')
+    torch.save(dict(state_dict=init_model(cfg, device='cpu').state_dict()), cfg.load_from)
+    cfg.experiment_name = f'joint_{name}'
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    log = Path(runner.log_dir, f'{runner.timestamp}.log').read_text()
+    assert "Phase 'joint' from iteration 0 on" in log
+    assert "Phase 'generator'" not in log
+
+
+def rates(scheduler_cls, count, **arguments):
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    wrapper = OptimWrapper(torch.optim.SGD([parameter], lr=0.1))
+    scheduler, found = scheduler_cls(wrapper, **arguments), []
+    for _ in range(count):
+        found.append(wrapper.param_groups[0]['lr'])
+        wrapper.step()
+        scheduler.step()
+    return found
+
+
+@pytest.mark.parametrize(
+    ('policy', 'rate'),
+    [
+        (dict(policy='Step', step=3, gamma=0.5), lambda i: 0.1 * 0.5 ** (i // 3)),
+        (dict(policy='Step', step=[2, 7]), lambda i: 0.1 * 0.1 ** ((i >= 2) + (i >= 7))),
+        (dict(policy='Poly', power=0.9, min_lr=1e-3), lambda i: 0.099 * (1 - i / 10) ** 0.9 + 1e-3),
+    ],
+)
+def test_rates_are_those_of_the_policy_at_every_iteration(policy, rate, theirs):
+    cfg = load_config(theirs('0x'), dict(lr_config=policy, total_iters=10))
+    (ours,) = cfg.param_scheduler
+    kinds = dict(StepLR=StepLR, MultiStepLR=MultiStepLR, PolyLR=PolyLR)
+    found = rates(kinds[ours.pop('type')], 10, **ours)
+    assert found == pytest.approx([rate(i) for i in range(10)], rel=1e-9)
+
+
+def test_batch_norm_that_is_not_of_all_processes_stays_so(theirs):
+    path = theirs('1x')
+    networks = path.parent / 'networks.py'
+    networks.write_text(NETWORKS.replace('SyncBN', 'BN'))
+    cfg = load_config(path)
+    assert cfg.sync_bn is None
+    assert cfg.model.encdec.encoder.norm_cfg == dict(type='BN')
+
+
+def test_processes_but_the_first_say_nothing(theirs, capsys, monkeypatch):
+    monkeypatch.setenv('RANK', '1')
+    load_config(theirs('1x'))
+    assert capsys.readouterr().err == ''
+
+
+def test_a_file_with_a_model_alone_completes_pictures(theirs, tmp_path):
+    theirs('0x')
+    path = tmp_path / 'model.py'
+    path.write_text(NETWORKS + 'total_iters = 6\n')
+    weights = tmp_path / 'weights.pth'
+    torch.save(dict(state_dict=init_model(path, device='cpu').state_dict()), weights)
+    image, mask = random_image(0, 40, 48), np.zeros((40, 48), np.uint8)
+    mask[10:20, 12:30] = 255
+    completed = Inpainter(path, weights, 'cpu')(image, mask)
+    assert np.array_equal(completed[mask == 0], image[mask == 0])
+    assert not np.array_equal(completed, image)
