@@ -109,6 +109,15 @@ def best_weights(checkpoint: dict) -> dict[str, Tensor]:
     return {**checkpoint['state_dict'], **checkpoint.get('ema_state_dict', {})}
 
 
+def discriminators_differ(model: nn.Module, state_dict: dict[str, Tensor]) -> bool:
+    """Whether both have discriminators, and they are not of the same architecture."""
+    own, given = (
+        {name: getattr(value, 'shape', None) for name, value in _of(weights, 'disc.').items()}
+        for weights in (model.state_dict(), state_dict)
+    )
+    return bool(own) and bool(given) and own != given
+
+
 def load_weights(model: nn.Module, state_dict: dict[str, Tensor], source: str | Path) -> None:
     """Put a checkpoint's weights into a `GLInpaintor`.
 

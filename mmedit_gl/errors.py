@@ -12,18 +12,49 @@ from contextlib import contextmanager
 class UserError(ValueError):
     """A mistake its user can mend: what, what was expected, what came, the remedy."""
 
+    key = ''  # the dotted path of the part of a configuration that it is about, if one is known
+
 
 class ImageError(UserError):
     """One image or mask that cannot be used; training goes on without it."""
 
 
 @contextmanager
+def configures(key: str) -> Iterator[None]:
+    """What fails here is the configuration's fault: a `UserError` that begins with its `key`.
+
+    Keys of parts within one another make a path.
+    """
+    try:
+        yield
+    except Exception as error:
+        inner = error.key if isinstance(error, UserError) else ''
+        text = _sentence(error).removeprefix(f'{inner}: ')
+        path = f'{key}.{inner}' if inner and not inner.startswith('[') else f'{key}{inner}'
+        if isinstance(error, UserError) and text.startswith(path):
+            raise  # it says so itself
+        said = UserError(f'{path}: {text}')
+        said.key = path
+        raise said from error
+
+
+def _sentence(error: Exception) -> str:
+    """What an exception of any class says, in one line."""
+    if isinstance(error, UserError):
+        return str(error)
+    text = ' '.join(str(error.args[0] if error.args else error).split())
+    if isinstance(error, KeyError) and text.isidentifier():
+        return f'{text} is missing'
+    text = text.partition('. Please check')[0]  # mmengine's registries go on at length
+    return text or type(error).__name__
+
+
+@contextmanager
 def one_sentence_errors() -> Iterator[None]:
     """End a command with one sentence on stderr and the exit status 2 for a `UserError`.
 
-    A name or argument that a registry refuses counts as one too. The death of one of the run's
-    other processes has the status 1, Ctrl-C 130. Every other exception is a defect of the program
-    and keeps its traceback.
+    The death of one of the run's other processes has the status 1, Ctrl-C 130. Every other
+    exception is a defect of the program and keeps its traceback.
     """
     try:
         with _true_causes():
@@ -32,13 +63,6 @@ def one_sentence_errors() -> Iterator[None]:
         # A data loader's worker hands on its whole traceback as the message.
         own = re.split(r'^mmedit_gl\.errors\.\w+: ', str(error), flags=re.MULTILINE)
         message, status = own[-1], 2
-    except (KeyError, TypeError) as error:
-        frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
-        # Some configured classes hand arguments on: model.train_cfg, model.disc.global_disc_cfg.
-        handed_on = 'build_from_cfg' in frames and 'argument' in str(error)
-        if not frames[-1].startswith('build_') and not handed_on:
-            raise
-        message, status = str(error.args[0]), 2
     except RuntimeError as error:
         if 'DataLoader worker' in str(error):
             dead = f'a process that loads pictures ended ({error})'

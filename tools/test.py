@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine import Config, DictAction
+from mmengine import Config
 from mmengine.dist import is_main_process
 from rich.progress import Progress
 from torch.utils.data import default_collate
@@ -14,6 +14,7 @@ import mmedit_gl
 from mmedit_gl.checkpoint import local_file, sha256
 from mmedit_gl.engine import (
     CompletionsHook,
+    Options,
     Runner,
     TestProgressHook,
     leave_processes,
@@ -79,7 +80,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=Options,
         metavar='KEY=VALUE',
         help='values to put over those of CONFIG, e.g. test_dataloader.batch_size=1',
     )

@@ -4,10 +4,9 @@ import argparse
 import json
 from pathlib import Path
 
-from mmengine import DictAction
 from mmengine.dist import is_main_process
 
-from mmedit_gl.engine import Runner, checkpoints, leave_processes, load_config
+from mmedit_gl.engine import Options, Runner, checkpoints, leave_processes, load_config
 from mmedit_gl.errors import UserError, one_sentence_errors
 from mmedit_gl.evaluation import metrics_table, summarize
 
@@ -32,7 +31,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=Options,
         metavar='KEY=VALUE',
         help='values to put over those of CONFIG, e.g. train_dataloader.batch_size=8',
     )

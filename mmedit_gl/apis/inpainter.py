@@ -14,7 +14,7 @@ from PIL import Image
 
 from mmedit_gl.checkpoint import best_weights, load_weights, read_checkpoint
 from mmedit_gl.engine import load_config
-from mmedit_gl.errors import UserError
+from mmedit_gl.errors import UserError, configures
 from mmedit_gl.models import GLInpaintor, GLPreprocessor, HoleAware, to_float, to_uint8
 from mmedit_gl.pictures import ImageLike, Picture, clone, picture_of, read_hole, windows
 from mmedit_gl.pictures import postprocess as paper_postprocess
@@ -37,10 +37,12 @@ def init_model(
     there is one. Raises `UserError` for what cannot be loaded.
     """
     cfg = config if isinstance(config, Config) else load_config(config)
-    model = MODELS.build(cfg.model)
+    with configures('model'):
+        model = MODELS.build(cfg.model)
     if checkpoint is not None:
         load_weights(model, best_weights(read_checkpoint(checkpoint)), checkpoint)
-    return model.to(device or get_device(), memory_format=torch.channels_last).eval()
+    with configures('device'):
+        return model.to(device or get_device(), memory_format=torch.channels_last).eval()
 
 
 class Inpainter:

@@ -7,6 +7,7 @@ from .masks import (
     free_form_mask,
     irregular_mask,
     mask2bbox,
+    pair,
     random_bbox,
     shapes_mask,
 )
@@ -40,6 +41,7 @@ __all__ = [
     'free_form_mask',
     'irregular_mask',
     'mask2bbox',
+    'pair',
     'random_bbox',
     'read_image',
     'read_list',

@@ -1,6 +1,6 @@
 """What surrounds the model in a run."""
 
-from .config import load_config, read_config
+from .config import Options, load_config, read_config
 from .hooks import (
     CheckpointHook,
     CompletionsHook,
@@ -27,6 +27,7 @@ __all__ = [
     'LoggerHook',
     'MetricsHook',
     'MultiOptimWrapperConstructor',
+    'Options',
     'PhaseHook',
     'Runner',
     'RuntimeInfoHook',

@@ -2,10 +2,13 @@
 
 import os
 import sys
+from argparse import ArgumentParser, Namespace
+from ast import literal_eval
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
-from mmengine import Config
+from mmengine import Config, DictAction
 
 from mmedit_gl.engine.openmmlab_configs import generation, translate
 from mmedit_gl.engine.translation import wrapped
@@ -40,6 +43,20 @@ KEYS = {
     'visualizer',
     'work_dir',
 }
+
+
+class Options(DictAction):
+    """KEY=VALUE arguments of a command, a VALUE also a dict as Python writes it."""
+
+    def __call__(self, parser: ArgumentParser, namespace: Namespace, values: list, option: str):
+        try:
+            super().__call__(parser, namespace, values, option)
+        except Exception as error:
+            parser.error(f'{option}: expected KEY=VALUE, got {" ".join(values)} ({error})')
+
+    @staticmethod
+    def _parse_iterable(value: str) -> Any:
+        return literal_eval(value) if value.startswith('{') else DictAction._parse_iterable(value)
 
 
 def load_config(path: str | Path, options: dict | None = None) -> Config:

@@ -7,8 +7,8 @@ import torch
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper, OptimWrapperDict
 from torch import nn
 
-from mmedit_gl.errors import UserError
-from mmedit_gl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS
+from mmedit_gl.errors import UserError, configures
+from mmedit_gl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -33,8 +33,12 @@ class MultiOptimWrapperConstructor:
                     f'optim_wrapper names {name!r}, which the model does not have: set '
                     f'optim_wrapper.{name}=None, or give the model a network of that name'
                 )
-            build = DefaultOptimWrapperConstructor(cfg, self.paramwise_cfg)
-            wrappers[name] = build(getattr(model, name))
+            with configures(f'{name}.optimizer.type'):
+                if isinstance(kind := cfg['optimizer']['type'], str) and kind not in OPTIMIZERS:
+                    raise UserError(f"expected an optimizer of torch, as 'Adam', got {kind!r}")
+            with configures(name):
+                build = DefaultOptimWrapperConstructor(cfg, self.paramwise_cfg)
+                wrappers[name] = build(getattr(model, name))
         return OptimWrapperDict(**wrappers)
 
 

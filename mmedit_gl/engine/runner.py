@@ -11,30 +11,90 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from mmengine import Config
 from mmengine.device import get_device
 from mmengine.dist import broadcast, get_world_size, is_main_process
 from mmengine.model import convert_sync_batchnorm
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import BaseLoop
 from mmengine.runner import Runner as MMEngineRunner
+from mmengine.visualization import Visualizer
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from mmedit_gl.checkpoint import best_weights, load_weights, read_checkpoint
+from mmedit_gl.checkpoint import (
+    best_weights,
+    discriminators_differ,
+    load_weights,
+    read_checkpoint,
+)
 from mmedit_gl.engine.mmengine_fixes import init_gloo, is_worth_reading
-from mmedit_gl.errors import UserError
+from mmedit_gl.engine.rehearsal import rehearse_evaluation, rehearse_training
+from mmedit_gl.errors import UserError, configures
+from mmedit_gl.evaluation import make_folder
 from mmedit_gl.registry import LOOPS
+
+# Parts of a run that go together.
+PARTS = [
+    ('train_dataloader', 'train_cfg', 'optim_wrapper'),
+    ('val_dataloader', 'val_cfg', 'val_evaluator'),
+    ('test_dataloader', 'test_cfg', 'test_evaluator'),
+]
+# What each launcher tells its processes.
+LAUNCHERS = dict(
+    pytorch=('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
+    slurm=('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'),
+    mpi=('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'),
+)
 
 
 class Runner(MMEngineRunner):
     """Loads strictly, resumes completely, and wraps each network by itself in a distributed run."""
 
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> 'Runner':
+        """Raises `UserError` for a run that has one part of its training or evaluation only."""
+        for parts in PARTS:
+            given = [part for part in parts if cfg.get(part) is not None]
+            if given and len(given) < len(parts):
+                missing = ', '.join(part for part in parts if part not in given)
+                raise UserError(
+                    f'{missing}: expected beside {", ".join(given)}: give all of them, or set all '
+                    'to None'
+                )
+        make_folder(Path(cfg.work_dir))
+        return super().from_cfg(cfg)
+
     def setup_env(self, env_cfg: dict) -> None:
+        missing = [name for name in LAUNCHERS.get(self.launcher, ()) if name not in os.environ]
+        if missing:
+            raise UserError(
+                f'--launcher {self.launcher}: {missing[0]} is not in the environment: start the '
+                'processes by tools/dist_train.sh, torchrun, srun or mpirun'
+            )
         init_gloo(self.launcher)
         super().setup_env(env_cfg)
 
+    def set_randomness(self, *args, **kwargs) -> None:
+        with configures('randomness'):
+            super().set_randomness(*args, **kwargs)
+
+    def build_visualizer(self, *args, **kwargs) -> Visualizer:
+        with configures('visualizer'):
+            visualizer = super().build_visualizer(*args, **kwargs)
+            if is_main_process():
+                for backend in visualizer._vis_backends.values():
+                    _ = backend.experiment  # one that is not installed says so
+        return visualizer
+
+    def build_model(self, model: dict | nn.Module) -> nn.Module:
+        with configures('model'):
+            return super().build_model(model)
+
     def build_logger(self, *args, **kwargs) -> logging.Logger:
-        logger = super().build_logger(*args, **kwargs)
+        with configures('log_level'):
+            logger = super().build_logger(*args, **kwargs)
         logger.addFilter(is_worth_reading)
         # A full disk, or a worker's death during a line, is said by what comes after it, and once.
         logging.raiseExceptions = False
@@ -49,7 +109,12 @@ class Runner(MMEngineRunner):
         # mmengine takes None for those that it would register by itself, and asserts on others.
         own = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
         hooks = {n: hook for n, hook in (hooks or {}).items() if hook is not None or n in own}
-        super().register_default_hooks(hooks)
+        with configures('default_hooks'):
+            super().register_default_hooks(hooks)
+
+    def register_custom_hooks(self, hooks: list) -> None:
+        with configures('custom_hooks'):
+            super().register_custom_hooks(hooks)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         # torch has synchronised batch norm for GPUs only.
@@ -83,23 +148,64 @@ class Runner(MMEngineRunner):
                 f'param_scheduler, in a run of max_iters={self.max_iters}: {error}'
             ) from None
 
+    def build_optim_wrapper(self, optim_wrapper: dict) -> OptimWrapperDict:
+        with configures('optim_wrapper'):
+            return super().build_optim_wrapper(optim_wrapper)
+
+    def build_train_loop(self, loop: dict) -> BaseLoop:
+        self._train_dataloader = self._loader('train_dataloader', self._train_dataloader)
+        with configures('train_cfg'):
+            return super().build_train_loop(loop)
+
+    def build_val_loop(self, loop: dict) -> BaseLoop:
+        self._val_dataloader = self._loader('val_dataloader', self._val_dataloader)
+        self._val_dataloader.dataset.test_mode = True  # strict, whatever the configuration says
+        with configures('val_evaluator'):
+            self._val_evaluator = self.build_evaluator(self._val_evaluator)
+        with configures('val_cfg'):
+            return super().build_val_loop(loop)
+
+    def build_test_loop(self, loop: dict) -> BaseLoop:
+        self._test_dataloader = self._loader('test_dataloader', self._test_dataloader)
+        self._test_dataloader.dataset.test_mode = True
+        with configures('test_evaluator'):
+            self._test_evaluator = self.build_evaluator(self._test_evaluator)
+        with configures('test_cfg'):
+            loop = super().build_test_loop(loop)
+        rehearse_evaluation(self.model, loop, 'test')
+        return loop
+
+    def _loader(self, key: str, dataloader: dict | DataLoader) -> DataLoader:
+        with configures(key):
+            ranks = self._randomness_cfg.get('diff_rank_seed', False)
+            return self.build_dataloader(dataloader, seed=self.seed, diff_rank_seed=ranks)
+
     @staticmethod
     def build_dataloader(dataloader: dict | DataLoader, *args, **kwargs) -> DataLoader:
         """mmengine's, in pinned memory where there is a GPU to copy to."""
         if isinstance(dataloader, dict):
-            dataloader = {'pin_memory': torch.cuda.is_available(), **dataloader}
+            gpu = torch.cuda.is_available()
+            collate = dict(type='default_collate')
+            dataloader = {'pin_memory': gpu, 'collate_fn': collate, **dataloader}
         loader = MMEngineRunner.build_dataloader(dataloader, *args, **kwargs)
-        loader.worker_init_fn = partial(_init_worker, loader.worker_init_fn)
+        if getattr(loader.worker_init_fn, 'func', None) is not _init_worker:
+            loader.worker_init_fn = partial(_init_worker, loader.worker_init_fn)
         return loader
 
     def load_checkpoint(self, filename: str, map_location: str = 'cpu') -> dict:
-        """Read a checkpoint and load its weights; see `read_checkpoint` and `load_weights`."""
+        """Read a checkpoint and load its weights; see `read_checkpoint` and `load_weights`.
+
+        Of one with other discriminators a new run takes the generator alone.
+        """
         checkpoint = read_checkpoint(filename, map_location)
         # mmengine would run the configuration that a checkpoint of 2020 quotes.
         if isinstance(meta := checkpoint.get('meta'), dict):
             meta.pop('config', None)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         weights = checkpoint['state_dict'] if self._resume else best_weights(checkpoint)
+        if not self._resume and discriminators_differ(self.model, weights):
+            weights = {key: value for key, value in weights.items() if key.startswith('generator.')}
+            self.logger.info(f'The discriminators of {filename} are of another architecture: left')
         load_weights(self.model, weights, filename)
         self.logger.info(f'Loaded the weights of {filename}')
         return checkpoint
@@ -208,9 +314,12 @@ class TrainLoop(BaseLoop):
         self.check_accumulation(
             iter_tc=model.iter_tc, iter_td=model.iter_td, max_iters=self.max_iters
         )
+        self.dataloader.sampler.start = self._iter * self.dataloader.batch_size * get_world_size()
+        rehearse_training(model, self.dataloader)
+        if runner.val_loop is not None:
+            rehearse_evaluation(model, runner.val_loop, 'val')
         runner.call_hook('before_train')
         runner.call_hook('before_train_epoch')
-        self.dataloader.sampler.start = self._iter * self.dataloader.batch_size * get_world_size()
         batches = iter(self.dataloader)
         # A run that was stopped during a validation begins with it.
         self._validate_if_due()

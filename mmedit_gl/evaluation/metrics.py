@@ -182,6 +182,12 @@ class InpaintingMetrics(BaseMetric):
                 )
             )
 
+    def reset(self) -> None:
+        """Forget what has been measured."""
+        self.results.clear()
+        if self.fids:
+            self.fids.clear()
+
     def _score(
         self, method: str, pred: Tensor, target: Tensor, mask: Tensor
     ) -> dict[str, list[float]]:

@@ -7,7 +7,9 @@ from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
+from torch.func import functional_call
 
+from mmedit_gl.datasets import pair
 from mmedit_gl.errors import UserError
 from mmedit_gl.models.hole_aware import HoleAware
 from mmedit_gl.models.local_window import crop, local_windows
@@ -28,10 +30,10 @@ class GLInpaintor(BaseModel):
     """Globally and locally consistent image completion.
 
     `train_cfg` has `iter_tc` and `iter_td`: iterations [0, iter_tc) train the generator,
-    [iter_tc, iter_td) the discriminators, all later ones both; and `local_size`, (height, width) of
-    the local discriminator's window in pixels. Without `disc` only the first phase can be trained.
-    `trained_hole` is the width in pixels of the widest holes that it is trained on, None for any:
-    tools complete wider ones at a reduced scale. Raises `UserError` where these do not fit
+    [iter_tc, iter_td) the discriminators, all later ones both; and `local_size`, an int or (height,
+    width) of the local discriminator's window in pixels. Without `disc` only the first phase can be
+    trained. `trained_hole` is the width in pixels of the widest holes that it is trained on, None
+    for any: tools complete wider ones at a reduced scale. Raises `UserError` where these do not fit
     together.
     """
 
@@ -61,13 +63,14 @@ class GLInpaintor(BaseModel):
         if train_cfg:
             self._set_train_cfg(**train_cfg)
 
-    def _set_train_cfg(self, iter_tc: int, iter_td: int, local_size: tuple[int, int]) -> None:
+    def _set_train_cfg(self, iter_tc: int, iter_td: int, local_size: int | tuple[int, int]) -> None:
         if not 0 <= iter_tc <= iter_td:
             raise UserError(
                 f'model.train_cfg: expected 0 <= iter_tc <= iter_td, got iter_tc={iter_tc} and '
                 f'iter_td={iter_td}'
             )
-        self.iter_tc, self.iter_td, self.local_size = iter_tc, iter_td, local_size
+        self.iter_tc, self.iter_td = iter_tc, iter_td
+        self.local_size = pair('model.train_cfg.local_size', local_size, 1)
 
     @property
     def phase(self) -> Phase:
@@ -93,6 +96,21 @@ class GLInpaintor(BaseModel):
         }[self.phase]
         losses = step(batch, optim_wrapper)
         return {name: loss.detach() for name, loss in losses.items()}
+
+    def rehearse(self, data: dict) -> None:
+        """Takes the shapes of a batch through the networks of all phases, and computes nothing.
+
+        `data` is that of `train_step`. Raises what the networks raise for shapes that do not fit.
+        """
+        batch = self.data_preprocessor(data, training=True)
+        if self.disc is not None:
+            self._add_windows(batch)
+        batch |= {name: batch[name].to('meta') for name in ('gt_img', 'mask', 'masked_img')}
+        fake_res = _shapes(self.generator, batch['masked_img'], batch['mask'])
+        self._hole_losses(batch, fake_res)
+        if self.disc is not None:
+            fake_img = composite(batch, fake_res)
+            _shapes(self.disc, fake_img, crop(fake_img, batch['windows']))
 
     def _add_windows(self, batch: dict) -> None:
         """`windows` and `real_windows`, which the local discriminator sees of a picture."""
@@ -181,6 +199,12 @@ class GLInpaintor(BaseModel):
         return [
             dict(zip(names, values)) for values in zip(gt_img, fake_img, mask, batch['img_path'])
         ]
+
+
+def _shapes(network: nn.Module, *inputs: Tensor) -> Tensor:
+    """What a network gives, on torch's meta device: a shape without values."""
+    state = {name: value.to('meta') for name, value in network.state_dict().items()}
+    return functional_call(network, state, inputs)
 
 
 def composite(batch: dict, fake_res: Tensor) -> Tensor:

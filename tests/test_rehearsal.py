@@ -1,0 +1,278 @@
+"""Whatever a configuration asks for that cannot be had is said before the first iteration."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, random_image, run_tool, shrink
+
+from mmedit_gl.apis import Inpainter
+from mmedit_gl.engine import Runner, load_config
+from mmedit_gl.errors import UserError, configures
+
+NAMES = itertools.count()
+SAMPLER = 'gives pictures no seeds for their crops and holes: expected DrawSampler for training'
+
+
+@pytest.fixture
+def begin(data_root, tmp_path):
+    """Builds a run of a small configuration with options, and trains or tests it."""
+
+    def run(options: dict, mode: str = 'train') -> Runner:
+        cfg = load_config(ROOT / 'configs/inpainting/global_local/gl_256x256_8x12_places.py')
+        cfg = shrink(cfg, data_root)
+        cfg.train_cfg.max_iters = 1
+        cfg.merge_from_dict(options)
+        cfg.setdefault('work_dir', str(tmp_path / 'run'))
+        cfg.experiment_name = f'rehearsal_{next(NAMES)}'
+        runner = Runner.from_cfg(cfg)
+        getattr(runner, mode)()
+        return runner
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        # loaders and what they are made of
+        ({'train_dataloader.persistent_workers': True}, 'train_dataloader: persistent_workers'),
+        ({'train_dataloader.num_workers': -1}, 'train_dataloader: num_workers option should be'),
+        ({'train_dataloader.batch_size': 0}, 'train_dataloader: batch_size should be a positive'),
+        ({'train_dataloader.batch_size': 'two'}, 'train_dataloader: '),
+        ({'train_dataloader.shufle': True}, 'train_dataloader: .*shufle'),
+        (
+            {'train_dataloader.sampler.type': 'InfiniteSampler'},
+            f'train_dataloader.sampler: .*{SAMPLER}',
+        ),
+        (
+            {'train_dataloader.sampler.type': 'DefaultSampler'},
+            f'train_dataloader.sampler: .*{SAMPLER}',
+        ),
+        ({'val_dataloader.sampler.type': 'DefaultSampler'}, f'val_dataloader.sampler: .*{SAMPLER}'),
+        ({'train_dataloader.sampler.type': 'Drawer'}, 'train_dataloader: Drawer is not in the'),
+        (
+            {'train_dataloader.collate_fn.type': 'pseudo_collate'},
+            'train_dataloader.collate_fn: expected',
+        ),
+        (
+            {'val_dataloader.collate_fn.type': 'pseudo_collate'},
+            'val_dataloader.collate_fn: expected',
+        ),
+        ({'train_dataloader.dataset.type': 'Pictures'}, 'train_dataloader: Pictures is not in the'),
+        ({'train_dataloader.dataset.data_rot': 'x'}, 'train_dataloader: .*data_rot'),
+        ({'train_dataloader.dataset.data_root': 'nowhere'}, 'train_dataloader: .*nowhere'),
+        ({'val_dataloader.dataset.ann_file': 'none.txt'}, 'val_dataloader: .*none.txt'),
+        (
+            {'train_dataloader.dataset.pipeline.1.type': 'Crop'},
+            'train_dataloader: Crop is not in the',
+        ),
+        ({'train_dataloader.dataset.pipeline.1.size': 3}, 'train_dataloader: .*size'),
+        (
+            {'train_dataloader.dataset.pipeline.3.mask_mode': 'disc'},
+            'train_dataloader: .*mask_mode',
+        ),
+        ({'train_dataloader.dataset.pipeline': []}, 'train_dataloader'),
+        (
+            {
+                'train_dataloader.dataset': dict(
+                    _delete_=True,
+                    type='RepeatDataset',
+                    times=2,
+                    dataset=dict(type='DemoPhotos', split='val', pipeline=[]),
+                )
+            },
+            'train_dataloader',
+        ),
+        # networks, in the phases that come after days too
+        ({'model.type': 'GLInpainter'}, 'model: GLInpainter is not in the'),
+        ({'model.lossy': 1}, 'model: .*lossy'),
+        ({'model.encdec.encoder.base_channels': 'x'}, 'model: '),
+        ({'model.encdec.encoder.base_channels': 8}, 'model: '),
+        (
+            {'model.disc.global_disc_cfg.fc_in_channels': 99},
+            'model: a discriminator with fc_in_channels=99',
+        ),
+        (
+            {'model.disc.local_disc_cfg.fc_in_channels': 99},
+            'model: a discriminator with fc_in_channels=99',
+        ),
+        ({'model.disc.local_disc_cfg.in_channels': 4}, 'model: '),
+        ({'model.disc.global_disc_cfg.fc_out': 4}, 'model: .*fc_out'),
+        ({'model.train_cfg.local_size': (32, 32, 32)}, 'model.train_cfg.local_size: expected'),
+        (
+            {'model.train_cfg.local_size': 8},
+            'model: a hole of .* does not fit the local window of 8x8',
+        ),
+        ({'model.train_cfg.iter_t': 3}, 'model: .*iter_t'),
+        ({'model.data_preprocessor.hole_colour': 3}, 'model: GLPreprocessor: expected hole_colour'),
+        ({'model.loss_gan.gan_type': 'hinge'}, 'model: GANLoss: expected gan_type'),
+        # optimizers
+        (
+            {'optim_wrapper.generator.optimizer.type': 'Adm'},
+            "optim_wrapper.generator.optimizer.type: .*'Adm'",
+        ),
+        ({'optim_wrapper.generator.optimizer.lr': 'abc'}, 'optim_wrapper.generator: '),
+        ({'optim_wrapper.disc.optimizer.lr': -1}, 'optim_wrapper.disc: Invalid learning rate: -1'),
+        ({'optim_wrapper.disc.optimizer.rate': 1}, 'optim_wrapper.disc: .*rate'),
+        ({'optim_wrapper.disc.type': 'Wrapper'}, 'optim_wrapper.disc: Wrapper is not in'),
+        ({'optim_wrapper.disc.accumulative_counts': 0}, 'optim_wrapper.disc: '),
+        ({'optim_wrapper.constructor': 'Constructor'}, 'optim_wrapper: Constructor is not in'),
+        # the run
+        ({'randomness.seed': -1}, 'randomness: '),
+        ({'randomness.seed': 'zero'}, 'randomness: '),
+        ({'randomness.sed': 1}, 'randomness: .*sed'),
+        ({'log_level': 'LOUD'}, 'log_level: '),
+        ({'visualizer.type': 'Painter'}, 'visualizer: Painter is not in the'),
+        ({'visualizer.vis_backends': [dict(type='Backend')]}, 'visualizer: Backend is not in the'),
+        ({'visualizer.vis_backends': [dict(type='MLflowVisBackend')]}, 'visualizer: .*mlflow'),
+        ({'train_cfg.type': 'Loop'}, 'train_cfg: Loop is not in the'),
+        ({'train_cfg.max_iter': 3}, 'train_cfg: .*max_iter'),
+        ({'val_cfg.type': 'Loop'}, 'val_cfg: Loop is not in the'),
+        ({'val_cfg': None}, 'val_cfg: expected beside val_dataloader, val_evaluator'),
+        ({'train_dataloader': None}, 'train_dataloader: expected beside train_cfg, optim_wrapper'),
+        ({'val_evaluator.type': 'Metrics'}, 'val_evaluator: Metrics is not in the'),
+        ({'val_evaluator.baselines': ['magic']}, 'val_evaluator: .*magic'),
+        ({'default_hooks.logger.intervall': 3}, 'default_hooks: .*intervall'),
+        (
+            {'default_hooks.checkpoint.interval': 0},
+            'default_hooks: CheckpointHook: expected interval',
+        ),
+        ({'default_hooks.own': dict(type='OwnHook')}, 'default_hooks: OwnHook is not in the'),
+        ({'custom_hooks': [dict(type='OwnHook')]}, 'custom_hooks: OwnHook is not in the'),
+        (
+            {'custom_hooks': [dict(type='EMAHook', decay=2)]},
+            'custom_hooks: EMAHook: expected a decay',
+        ),
+    ],
+)
+def test_a_run_that_cannot_be_is_refused_by_one_sentence_with_the_key(
+    options, said, begin, tmp_path
+):
+    with pytest.raises(UserError, match=said) as raised:
+        begin(options)
+    assert '\n' not in str(raised.value)
+    assert not list(tmp_path.rglob('*.pth'))
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (
+            {'test_dataloader.sampler.type': 'DefaultSampler'},
+            f'test_dataloader.sampler: .*{SAMPLER}',
+        ),
+        (
+            {'test_dataloader.dataset.pipeline.0.type': 'Load'},
+            'test_dataloader: Load is not in the',
+        ),
+        (
+            {
+                'test_dataloader.dataset.pipeline.1.crop_size': 999,
+                'test_dataloader.dataset.pipeline.1.allow_smaller': False,
+            },
+            'test_dataloader.dataset: .* too few for a crop',
+        ),
+        ({'test_evaluator.learned': ['taste']}, 'test_evaluator: .*taste'),
+        ({'test_cfg': None}, 'test_cfg: expected beside test_dataloader, test_evaluator'),
+    ],
+)
+def test_a_test_that_cannot_be_is_refused_by_one_sentence_with_the_key(options, said, begin):
+    with pytest.raises(UserError, match=said):
+        begin(options, 'test')
+
+
+def test_evaluation_is_strict_whatever_the_configuration_says(begin, data_root):
+    options = {
+        'val_dataloader.dataset.test_mode': False,
+        'test_dataloader.dataset.test_mode': False,
+    }
+    assert begin(options).val_dataloader.dataset.test_mode
+    assert begin(options, 'test').test_dataloader.dataset.test_mode
+
+
+def test_a_rehearsal_changes_neither_weights_nor_random_numbers_nor_scores(begin, monkeypatch):
+    def state(runner):
+        values = [*runner.model.state_dict().values(), torch.get_rng_state()]
+        return [value.clone() for value in values], np.random.get_state()[1].tolist()
+
+    first = begin({})
+    monkeypatch.setattr('mmedit_gl.engine.runner.rehearse_training', lambda *_: None)
+    monkeypatch.setattr('mmedit_gl.engine.runner.rehearse_evaluation', lambda *_: None)
+    plain = begin({})
+    for ours, others in zip(*(state(runner)[0] for runner in (first, plain))):
+        assert torch.equal(ours, others)
+    assert state(first)[1] == state(plain)[1]
+    (metric,) = first.val_loop.evaluator.metrics
+    assert len(metric.pictures) == 4
+
+
+def test_a_loader_without_collate_fn_stacks_its_samples(begin):
+    loader = begin({}).cfg.train_dataloader
+    assert loader.pop('collate_fn') == dict(type='default_collate')
+    (batch, *_) = itertools.islice(Runner.build_dataloader(loader, seed=0), 1)
+    assert batch['gt_img'].shape == (2, 64, 64, 3)
+
+
+def test_weights_with_other_discriminators_give_their_generator(begin, tmp_path):
+    source = begin({})
+    path = tmp_path / 'run/iter_1.pth'
+    other = begin(
+        {
+            'model.disc.local_disc_cfg.fc_out_channels': 5,
+            'load_from': str(path),
+            'work_dir': str(tmp_path / 'other'),
+            'train_cfg.max_iters': 0,
+        }
+    )
+    for name, value in other.model.generator.state_dict().items():
+        assert torch.equal(value, source.model.generator.state_dict()[name])
+    log = next((tmp_path / 'other').rglob('*.log')).read_text()
+    assert f'The discriminators of {path} are of another architecture: left' in log
+
+
+def test_keys_within_one_another_make_a_path_and_sentences_that_have_it_stay():
+    path = configures('a'), configures('b'), configures('[2]')
+    with pytest.raises(UserError, match=r'^a\.b\[2\]: it is 3$'), path[0], path[1], path[2]:
+        raise AssertionError('it  is\n3')
+    with pytest.raises(UserError, match=r'^a: KIND is missing$'), configures('a'):
+        raise KeyError('KIND')
+    with pytest.raises(UserError, match=r'^a\.b: expected 3$'), configures('a'):
+        raise UserError('a.b: expected 3')
+    with pytest.raises(UserError, match=r'^a: ZeroDivisionError$'), configures('a'):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (('--work-dir', 'file'), 'cannot make the folder'),
+        (('--launcher', 'pytorch'), '--launcher pytorch: RANK is not in the environment'),
+        (
+            ('--cfg-options', 'train_cfg.max_iters'),
+            '--cfg-options: expected KEY=VALUE, got train_cfg',
+        ),
+        (('--cfg-options', 'model.train_cfg.local_size=(1,2'), '--cfg-options: expected KEY=VALUE'),
+        (('--cfg-options', 'model.encdec={"type": '), '--cfg-options: expected KEY=VALUE'),
+        (('--cfg-options', 'model.encdec=3'), 'error: model: '),
+        (
+            ('--cfg-options', 'optim_wrapper.generator.optimizer={"type": "Adm"}'),
+            'optim_wrapper.generator.optimizer.type: expected an optimizer of torch',
+        ),
+    ],
+)
+def test_a_command_line_that_cannot_be_ends_with_status_2_and_one_sentence(
+    arguments, said, tmp_path
+):
+    (tmp_path / 'file').write_text('mine')
+    done = run_tool('train.py', 'gl_128x128_demo', *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr.splitlines()[-1]
+    assert 'Traceback' not in done.stderr
+    assert (tmp_path / 'file').read_text() == 'mine'
+
+
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(UserError, match=r'^device: '):
+        Inpainter(device='cuda:99')(random_image(0, 8, 8), np.zeros((8, 8), np.uint8))
