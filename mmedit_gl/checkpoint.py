@@ -68,10 +68,12 @@ def _read(path: Path, map_location: str | torch.device) -> dict:
         raise _broken(path) from None
     except Exception:  # a damaged byte shows as almost any, AssertionError and IndexError too
         raise _broken(path) from None
-    if isinstance(checkpoint, dict) and isinstance(checkpoint.get('state_dict'), dict):
-        return checkpoint
     if isinstance(checkpoint, dict) and checkpoint and _all_tensors(checkpoint):
-        return dict(state_dict=checkpoint)
+        checkpoint = dict(state_dict=checkpoint)
+    if isinstance(checkpoint, dict) and isinstance(weights := checkpoint.get('state_dict'), dict):
+        if weights and all(str(name).startswith('module.') for name in weights):  # of a wrapper
+            weights = {name.removeprefix('module.'): value for name, value in weights.items()}
+        return {**checkpoint, 'state_dict': weights}
     raise UserError(f'{path} holds no weights: expected a dict with a state_dict')
 
 
@@ -105,8 +107,11 @@ def _allow_message_hub() -> AbstractContextManager:
 
 
 def best_weights(checkpoint: dict) -> dict[str, Tensor]:
-    """The weights to complete pictures with: the generator's moving average where there is one."""
-    return {**checkpoint['state_dict'], **checkpoint.get('ema_state_dict', {})}
+    """The weights to complete pictures with: the generator's moving average where there is one.
+
+    mmengine's EMAHook has swapped the two: its average is the `state_dict`.
+    """
+    return {**checkpoint['state_dict'], **_of(checkpoint.get('ema_state_dict', {}), 'generator.')}
 
 
 def discriminators_differ(model: nn.Module, state_dict: dict[str, Tensor]) -> bool:

@@ -13,7 +13,7 @@ import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from test_inpaintor import build_small, optimizers
 
-from mmedit_gl.checkpoint import load_weights, read_checkpoint
+from mmedit_gl.checkpoint import best_weights, load_weights, read_checkpoint
 from mmedit_gl.errors import UserError
 
 FORMATS = pytest.mark.parametrize('is_zip', [True, False], ids=['zip', 'legacy'])
@@ -230,6 +230,21 @@ def test_a_checkpoint_of_something_else_names_the_first_differences_only():
         load_weights(build_small(), given, 'c.pth')
     assert 'generator.encoder.enc1.conv.weight is missing' in str(error.value)
     assert len(str(error.value)) < 500
+
+
+def test_weights_of_a_wrapped_model_and_averages_of_mmengine_load(tmp_path):
+    model = build_small()
+    average = {name: value + 1 for name, value in model.state_dict().items()}
+    trained = {f'module.{name}': value for name, value in model.state_dict().items()}
+    wrapped = {f'module.{name}': value for name, value in average.items()}
+    torch.save(dict(state_dict=wrapped), tmp_path / 'wrapped.pth')
+    # mmengine's EMAHook saves the average as the weights, and what it averages beside it.
+    content = dict(state_dict=average, ema_state_dict={'steps': torch.tensor(3), **trained})
+    torch.save(content, tmp_path / 'ema.pth')
+    for name in ('wrapped.pth', 'ema.pth'):
+        other = build_small()
+        load_weights(other, best_weights(read_checkpoint(tmp_path / name)), name)
+        assert_equal_weights(other.state_dict(), average)
 
 
 def test_values_that_are_no_tensors_are_refused():

@@ -14,7 +14,7 @@ from yapf.yapflib import reformatter
 
 from mmedit_gl.apis import Inpainter, init_model
 from mmedit_gl.checkpoint import read_checkpoint
-from mmedit_gl.engine import Runner, load_config
+from mmedit_gl.engine import MultiOptimWrapperConstructor, Runner, load_config
 from mmedit_gl.errors import UserError
 
 FOLDER = ROOT / 'configs/inpainting/global_local'
@@ -304,6 +304,29 @@ def test_a_configuration_of_ones_own_may_inherit_and_have_private_names(tmp_path
     assert cfg.model.train_cfg.iter_td == load_config(CONFIGS[0]).model.train_cfg.iter_td
 
 
+def test_a_configuration_in_pure_python_is_read_too(tmp_path):
+    folder = ROOT / 'configs/_base_'
+    bases = [(folder / name).read_text() for name in ('default_runtime.py', 'models/gl.py')]
+    (tmp_path / 'base.py').write_text('\n'.join(bases))
+    cfg = load_config(
+        write(
+            tmp_path,
+            'from mmengine.config import read_base\n'
+            'from torch.optim import SGD\n\n'
+            'with read_base():\n'
+            '    from .base import *\n\n'
+            'model.update(dict(trained_hole=64, train_cfg=None))\n'
+            "optim_wrapper['disc'].update(dict(optimizer=dict(type=SGD, lr=0.1)))\n",
+        )
+    )
+    assert cfg.model.trained_hole == 64
+    assert cfg.model.loss_gan.loss_weight == 0.001
+    init_default_scope('mmedit_gl')
+    wrappers = {'disc': cfg.optim_wrapper.disc}
+    built = MultiOptimWrapperConstructor(wrappers)(init_model(cfg, device='cpu'))
+    assert isinstance(built['disc'].optimizer, torch.optim.SGD)
+
+
 def test_options_are_put_over_the_file():
     options = {'model.train_cfg.iter_tc': 5, 'train_dataloader.batch_size': 3, 'work_dir': 'here'}
     cfg = load_config(CONFIGS[0], options)
@@ -317,6 +340,7 @@ def test_options_are_put_over_the_file():
     [
         ('train_config = dict()', "unknown configuration key 'train_config': did you mean 'train_"),
         ('max_iters = 3', "unknown configuration key 'max_iters': expected one of .*'train_cfg'"),
+        ('model_wrapper_cfg = 3', r"key 'model_wrapper_cfg': expected one of .* begins with _"),
         ('model = dict(', r'cannot read the configuration .*own\.py: .*was never closed'),
         ("_base_ = 'none.py'", r'cannot read the configuration .*own\.py: .*none\.py'),
     ],

@@ -18,6 +18,7 @@ from mmedit_gl.shipped import CONFIGS
 KEYS = {
     'compile',
     'custom_hooks',
+    'custom_imports',
     'default_hooks',
     'default_scope',
     'env_cfg',
@@ -75,9 +76,11 @@ def load_config(path: str | Path, options: dict | None = None) -> Config:
         return Config(ours, filename=cfg.filename)
     for key in cfg:
         if key not in KEYS and not key.startswith('_'):
-            close = get_close_matches(key, KEYS, n=1)
+            close = get_close_matches(key, KEYS, n=1, cutoff=0.8)
             hint = f'did you mean {close[0]!r}?' if close else f'expected one of {sorted(KEYS)}'
-            raise UserError(f'unknown configuration key {key!r}: {hint}')
+            raise UserError(
+                f'unknown configuration key {key!r}: {hint}; a name of your own begins with _'
+            )
     return cfg
 
 
@@ -92,6 +95,8 @@ def read_config(path: str | Path, options: dict | None = None) -> Config:
     try:
         cfg = Config.fromfile(path)
         cfg.merge_from_dict(options or {})
+        for name in [name for name, value in cfg.items() if callable(value)]:
+            cfg.pop(name)  # what a file in pure Python has imported
     except Exception as error:
         raise UserError(f'cannot read the configuration {path}: {error}') from error
     return cfg

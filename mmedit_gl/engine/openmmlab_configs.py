@@ -379,6 +379,7 @@ def _resume_from(translation: Translation, path: str, key: str, value: str | Non
 EVERY_RUN = dict(
     model=same(section='model'),
     custom_hooks=_hooks,
+    custom_imports=same(),
     log_level=given,
     load_from=given,
     work_dir=given,

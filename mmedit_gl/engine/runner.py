@@ -55,6 +55,8 @@ class Runner(MMEngineRunner):
     @classmethod
     def from_cfg(cls, cfg: Config) -> 'Runner':
         """Raises `UserError` for a run that has one part of its training or evaluation only."""
+        if os.name == 'nt':
+            raise UserError('training and testing run on Linux and macOS: on Windows, in WSL')
         for parts in PARTS:
             given = [part for part in parts if cfg.get(part) is not None]
             if given and len(given) < len(parts):
@@ -391,8 +393,9 @@ def _init_worker(init: Callable[[int], None] | None, worker_id: int) -> None:
 
     The iteration that it comes in needs its pictures; it ends at the one of the run's own process.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    threading.Thread(target=_await_end, daemon=True).start()
+    if hasattr(signal, 'sigwaitinfo'):  # macOS does not say who sent a signal
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_await_end, daemon=True).start()
     if init:
         init(worker_id)
 
