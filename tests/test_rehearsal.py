@@ -2,6 +2,7 @@
 
 import itertools
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -206,6 +207,29 @@ def test_a_rehearsal_changes_neither_weights_nor_random_numbers_nor_scores(begin
     assert state(first)[1] == state(plain)[1]
     (metric,) = first.val_loop.evaluator.metrics
     assert len(metric.pictures) == 4
+
+
+def test_pictures_of_several_sizes_are_tested_one_by_one_or_refused(begin, tmp_path):
+    (tmp_path / 'mixed').mkdir()
+    for height, width in ((70, 72), (80, 90)):
+        picture = random_image(0, height, width)
+        cv2.imwrite(str(tmp_path / f'mixed/{height}.png'), picture)
+    mask = dict(max_bbox_shape=(20, 20))
+    pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='LoadMask', mask_mode='bbox', mask_config=mask),
+        dict(type='PackInputs'),
+    ]
+    options = {
+        'test_dataloader.dataset.pipeline': pipeline,
+        'test_dataloader.dataset.ann_file': '',
+        'test_dataloader.dataset.data_root': str(tmp_path / 'mixed'),
+    }
+    with pytest.raises(UserError, match='pictures of 70x72 and 80x90 pixels do not make one batch'):
+        begin(options, 'test')
+    runner = begin({**options, 'test_dataloader.batch_size': 1}, 'test')
+    (metric,) = runner.test_evaluator.metrics
+    assert len(metric.pictures) == 2
 
 
 def test_a_loader_without_collate_fn_stacks_its_samples(begin):

@@ -192,6 +192,7 @@ class Runner(MMEngineRunner):
         loader = MMEngineRunner.build_dataloader(dataloader, *args, **kwargs)
         if getattr(loader.worker_init_fn, 'func', None) is not _init_worker:
             loader.worker_init_fn = partial(_init_worker, loader.worker_init_fn)
+            loader.collate_fn = partial(_collate, loader.collate_fn)
         return loader
 
     def load_checkpoint(self, filename: str, map_location: str = 'cpu') -> dict:
@@ -386,6 +387,16 @@ class TrainLoop(BaseLoop):
                     f'{name}={length} is no multiple of accumulative_counts={self.accumulation}: '
                     'make it one, for the gradients that wait there would be lost'
                 )
+
+
+def _collate(collate: Callable[[list], dict], samples: list[dict]) -> dict:
+    sizes = {'{}x{}'.format(*sample['gt_img'].shape) for sample in samples if 'gt_img' in sample}
+    if len(sizes) > 1:
+        raise UserError(
+            f'pictures of {" and ".join(sorted(sizes))} pixels do not make one batch: set '
+            'batch_size=1 of this loader, or bring them to one size in its pipeline'
+        )
+    return collate(samples)
 
 
 def _init_worker(init: Callable[[int], None] | None, worker_id: int) -> None:
