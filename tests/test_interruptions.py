@@ -532,6 +532,7 @@ def test_a_run_does_not_write_over_later_checkpoints(short, averaged, tmp_path):
     options = dict(resume=True, load_from=str(tmp_path / 'work/iter_2.pth'))
     with pytest.raises(UserError, match=r'holds later checkpoints than \S*/iter_2.pth, .* iter_4'):
         train(short, tmp_path / 'work', **options)
+    options['optim_wrapper.generator.optimizer.lr'] = 0.02
     _, keeper = train(short, tmp_path / 'elsewhere', **options)
     assert list(keeper.losses) == [2, 3, 4, 5]
 

@@ -1,6 +1,7 @@
 """Whatever a configuration asks for that cannot be had is said before the first iteration."""
 
 import itertools
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -25,8 +26,8 @@ def begin(data_root, tmp_path):
         cfg = shrink(cfg, data_root)
         cfg.train_cfg.max_iters = 1
         cfg.merge_from_dict(options)
-        cfg.setdefault('work_dir', str(tmp_path / 'run'))
         cfg.experiment_name = f'rehearsal_{next(NAMES)}'
+        cfg.setdefault('work_dir', str(tmp_path / cfg.experiment_name))
         runner = Runner.from_cfg(cfg)
         getattr(runner, mode)()
         return runner
@@ -239,20 +240,19 @@ def test_a_loader_without_collate_fn_stacks_its_samples(begin):
     assert batch['gt_img'].shape == (2, 64, 64, 3)
 
 
-def test_weights_with_other_discriminators_give_their_generator(begin, tmp_path):
+def test_weights_with_other_discriminators_give_their_generator(begin):
     source = begin({})
-    path = tmp_path / 'run/iter_1.pth'
+    path = f'{source.work_dir}/iter_1.pth'
     other = begin(
         {
             'model.disc.local_disc_cfg.fc_out_channels': 5,
-            'load_from': str(path),
-            'work_dir': str(tmp_path / 'other'),
+            'load_from': path,
             'train_cfg.max_iters': 0,
         }
     )
     for name, value in other.model.generator.state_dict().items():
         assert torch.equal(value, source.model.generator.state_dict()[name])
-    log = next((tmp_path / 'other').rglob('*.log')).read_text()
+    log = Path(other.log_dir, f'{other.timestamp}.log').read_text()
     assert f'The discriminators of {path} are of another architecture: left' in log
 
 

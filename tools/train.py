@@ -52,11 +52,6 @@ def main() -> None:
         cfg.load_from = None if args.resume == 'auto' else args.resume
     elif args.load_from:
         cfg.load_from = args.load_from
-    if not cfg.resume and any(work_dir.glob('*.pth')):
-        raise UserError(
-            f'{work_dir} holds the checkpoints of an earlier run: go on with it by --resume, or '
-            'start a new one in another place by --work-dir'
-        )
     if args.amp:
         for name in ('generator', 'disc'):
             if cfg.optim_wrapper.get(name):

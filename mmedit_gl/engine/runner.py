@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -29,8 +30,10 @@ from mmedit_gl.checkpoint import (
     load_weights,
     read_checkpoint,
 )
+from mmedit_gl.engine.lock import locked
 from mmedit_gl.engine.mmengine_fixes import init_gloo, is_worth_reading
 from mmedit_gl.engine.rehearsal import rehearse_evaluation, rehearse_training
+from mmedit_gl.engine.same_run import check_same_run, identity
 from mmedit_gl.errors import UserError, configures
 from mmedit_gl.evaluation import make_folder
 from mmedit_gl.registry import LOOPS
@@ -106,6 +109,34 @@ class Runner(MMEngineRunner):
                 handler.addFilter(lambda record: '\n' not in record.getMessage().strip())
         return logger
 
+    def dump_config(self) -> None:
+        """mmengine's, when training begins: a run that is refused writes over no other's."""
+        if isinstance(self._train_loop, BaseLoop):
+            super().dump_config()
+
+    def train(self) -> nn.Module:
+        """Raises `UserError` in the folder of another run, at work or over."""
+        with locked(self.work_dir) as no_lock:
+            if no_lock:
+                self.logger.warning(f'{self.work_dir} cannot be locked against others: {no_lock}')
+            self._check_work_dir()
+            return super().train()
+
+    def _check_work_dir(self) -> None:
+        if not any(Path(self.work_dir).glob('*iter_*.pth')):
+            return
+        if not self._resume:
+            raise UserError(
+                f'{self.work_dir} holds the checkpoints of an earlier run: go on with it by '
+                '--resume, or start a new one in another place by --work-dir'
+            )
+        source = Path(self._load_from or Path(self.work_dir, 'latest'))
+        if source.parent.resolve() != Path(self.work_dir).resolve():
+            raise UserError(
+                f'{self.work_dir} holds checkpoints, and {source} is none of them: go on from the '
+                'latest there by --resume alone, or give another --work-dir'
+            )
+
     def register_default_hooks(self, hooks: dict | None = None) -> None:
         """Register hooks by name; None leaves one out, of mmengine's or of this project's."""
         # mmengine takes None for those that it would register by itself, and asserts on others.
@@ -139,16 +170,29 @@ class Runner(MMEngineRunner):
             for name, network in self.model.parallel.items():
                 self.model.parallel[name] = network and torch.compile(network)
 
-    def build_param_scheduler(self, scheduler: dict | list) -> dict | list:
-        """mmengine's; raises `UserError` for a schedule that begins after the run has ended."""
+    def build_param_scheduler(self, scheduler: dict | list) -> dict:
+        """mmengine's; raises `UserError` for a schedule that never acts or cannot be saved."""
         try:
-            return super().build_param_scheduler(scheduler)
-        except UserError:  # this calls itself for each optimizer
-            raise
+            built = super().build_param_scheduler(scheduler)
         except ValueError as error:
             raise UserError(
                 f'param_scheduler, in a run of max_iters={self.max_iters}: {error}'
             ) from None
+        for name, schedules in built.items():
+            for i, schedule in enumerate(schedules):
+                where = f'param_scheduler.{name}.{i}: {type(schedule).__name__}'
+                # One that looks at the metrics acts after each validation.
+                if schedule.by_epoch and not getattr(schedule, 'need_val_args', False):
+                    raise UserError(
+                        f'{where} counts epochs, and a run is a single one, so that it would never '
+                        'act: set by_epoch=False, and its lengths in iterations'
+                    )
+                if any(map(callable, schedule.state_dict().values())):
+                    raise UserError(
+                        f'{where} keeps a function, with which no checkpoint could be read: take '
+                        'LinearLR and CosineAnnealingLR, one after the other'
+                    )
+        return built
 
     def build_optim_wrapper(self, optim_wrapper: dict) -> OptimWrapperDict:
         with configures('optim_wrapper'):
@@ -242,7 +286,8 @@ class Runner(MMEngineRunner):
         """Go on where the run that saved this checkpoint was.
 
         Raises `UserError` for a checkpoint that holds less than a run, whose weights alone can be
-        started from with `load_from`, and where the run would write over later checkpoints.
+        started from with `load_from`, for one of another run than the configuration says or that
+        has come to its end, and where the run would write over later checkpoints.
         """
         checkpoint = read_checkpoint(filename)
         needed = {'meta', 'state_dict', 'optimizer', 'message_hub'}
@@ -257,10 +302,39 @@ class Runner(MMEngineRunner):
                 f'{self.work_dir} holds later checkpoints than {filename}, up to {latest.name}, '
                 'which the run would write over: give another --work-dir'
             )
+        self._check_same_run(filename, checkpoint['meta'])
+        schedules = list(chain(*(self.param_schedulers or {}).values()))
+        ends = [schedule.end for schedule in schedules if 'run' in checkpoint['meta']]
         super().resume(filename, resume_param_scheduler=self.param_schedulers is not None, **kwargs)
+        for schedule, end in zip(schedules, ends):
+            # One that ended with a shorter run has left out the step after its last iteration.
+            behind = schedule._global_step == schedule.end < end
+            schedule.end = end
+            if behind:
+                schedule._global_step -= 1
+                schedule.step()
         for loop in (self.train_loop, self.val_loop):
             if loop is not None:  # built before the seed of the run was known
                 loop.dataloader.sampler.seed = self.seed
+
+    def _check_same_run(self, source: str, meta: dict) -> None:
+        done, max_iters = meta['iter'], self.max_iters
+        # At its end a run may have been stopped while it validated.
+        if done > max_iters or (done == max_iters and self.val_loop is None):
+            raise UserError(
+                f'train_cfg.max_iters={max_iters}: {source} is of iteration {done}, so that none '
+                'is left to train; give more to go on'
+            )
+        if 'run' in meta:
+            seed = self._randomness_cfg.get('seed')
+            given = self._identity(meta['seed'] if seed is None else seed)
+            check_same_run(source, meta['run'], given)
+        else:
+            self.logger.info(f'{source} keeps no configuration to compare with the one given')
+
+    def _identity(self, seed: int) -> dict:
+        step_size = self.train_dataloader.batch_size * get_world_size()
+        return identity(self.cfg.to_dict(), self.param_schedulers, seed, step_size)
 
     def save_checkpoint(self, out_dir: str, filename: str, *args, **kwargs) -> None:
         """Write a checkpoint; the file is complete or not there.
@@ -268,6 +342,7 @@ class Runner(MMEngineRunner):
         Raises `UserError` if it cannot be written.
         """
         kwargs['save_param_scheduler'] = self.param_schedulers is not None
+        kwargs['meta'] = {**kwargs.get('meta', {}), 'run': self._identity(self.seed)}
         beside = Path(out_dir, f'{filename}.part')
         try:
             super().save_checkpoint(out_dir, beside.name, *args, **kwargs)
@@ -321,6 +396,7 @@ class TrainLoop(BaseLoop):
         rehearse_training(model, self.dataloader)
         if runner.val_loop is not None:
             rehearse_evaluation(model, runner.val_loop, 'val')
+        runner.dump_config()
         runner.call_hook('before_train')
         runner.call_hook('before_train_epoch')
         batches = iter(self.dataloader)
