@@ -121,6 +121,17 @@ def begin(data_root, tmp_path):
         ({'optim_wrapper.disc.type': 'Wrapper'}, 'optim_wrapper.disc: Wrapper is not in'),
         ({'optim_wrapper.disc.accumulative_counts': 0}, 'optim_wrapper.disc: '),
         ({'optim_wrapper.constructor': 'Constructor'}, 'optim_wrapper: Constructor is not in'),
+        # rates
+        (
+            {'param_scheduler': [dict(type='Step', by_epoch=False)]},
+            'param_scheduler.*Step is not in',
+        ),
+        ({'param_scheduler': [dict(type='StepLR', by_epoch=False)]}, 'param_scheduler.*step_size'),
+        (
+            {'param_scheduler': [dict(type='StepLR', step_size=3)]},
+            'param_scheduler.*by_epoch=False',
+        ),
+        ({'param_scheduler': dict(generater=[])}, 'param_scheduler'),
         # the run
         ({'randomness.seed': -1}, 'randomness: '),
         ({'randomness.seed': 'zero'}, 'randomness: '),

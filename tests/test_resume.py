@@ -87,6 +87,11 @@ def last(whole: tuple[Path, dict]) -> dict:
     return dict(resume=True, load_from=str(whole[0] / 'iter_9.pth'))
 
 
+@pytest.mark.filterwarnings('error:Detected call')
+def test_a_schedule_of_the_discriminators_waits_for_its_phase_without_a_warning(config, tmp_path):
+    assert list(rates(config, tmp_path, train_cfg=dict(max_iters=2))) == [0, 1]
+
+
 def test_the_learning_rates_are_those_of_the_schedules(whole):
     _, of = whole
     assert list(of) == list(range(9))

@@ -172,12 +172,8 @@ class Runner(MMEngineRunner):
 
     def build_param_scheduler(self, scheduler: dict | list) -> dict:
         """mmengine's; raises `UserError` for a schedule that never acts or cannot be saved."""
-        try:
+        with configures(f'param_scheduler, in a run of max_iters={self.max_iters}'):
             built = super().build_param_scheduler(scheduler)
-        except ValueError as error:
-            raise UserError(
-                f'param_scheduler, in a run of max_iters={self.max_iters}: {error}'
-            ) from None
         for name, schedules in built.items():
             for i, schedule in enumerate(schedules):
                 where = f'param_scheduler.{name}.{i}: {type(schedule).__name__}'
@@ -187,6 +183,8 @@ class Runner(MMEngineRunner):
                         f'{where} counts epochs, and a run is a single one, so that it would never '
                         'act: set by_epoch=False, and its lengths in iterations'
                     )
+                # mmengine would warn of an optimizer that waits for its phase.
+                schedule.optimizer._global_step = 0
                 if any(map(callable, schedule.state_dict().values())):
                     raise UserError(
                         f'{where} keeps a function, with which no checkpoint could be read: take '
