@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from conftest import random_image
 
-from mmedit_gl.datasets import bbox2mask
+from mmedit_gl.datasets import bbox2mask, free_form_mask
+from mmedit_gl.errors import UserError
 from mmedit_gl.evaluation import BASELINES, mean_colour, telea
 
 HOLES = [(0, 0, 10, 10), (20, 15, 13, 22), (47, 0, 1, 64), (0, 63, 48, 1), (7, 9, 1, 1)]
@@ -24,9 +25,14 @@ def test_a_fill_changes_the_hole_alone(name, bbox):
 
 @pytest.mark.parametrize('name', BASELINES)
 def test_a_fill_does_not_look_into_the_hole(name):
-    img, mask = random_image(4, 40, 40), bbox2mask((40, 40), (10, 12, 15, 9))
-    other = np.where(mask[..., None] == 1, 255 - img, img)
-    assert np.array_equal(BASELINES[name](img, mask), BASELINES[name](other, mask))
+    shape = 40, 50
+    boxes = [(10, 12, 15, 9), (0, 0, 15, 15), (0, 10, 15, 15), (25, 0, 15, 15), (0, 0, 39, 50)]
+    masks = [bbox2mask(shape, box) for box in boxes]
+    masks += [free_form_mask(np.random.default_rng(i), shape, brush_width=(2, 9)) for i in range(9)]
+    for i, mask in enumerate(masks):
+        img = random_image(i, *shape)
+        other = np.where(mask[..., None] == 1, 255 - img, img)
+        assert np.array_equal(BASELINES[name](img, mask), BASELINES[name](other, mask))
 
 
 def test_mean_colour_is_the_rounded_mean_of_each_channel():
@@ -68,9 +74,10 @@ def test_telea_restores_a_constant_picture_up_to_its_rounding():
     assert abs(error).mean() <= 0.5
 
 
-def test_without_anything_around_the_mean_colour_is_grey():
-    img = random_image(1, 20, 30)
-    assert (mean_colour(img, np.ones((20, 30), np.uint8)) == 128).all()
+@pytest.mark.parametrize('name', BASELINES)
+def test_a_hole_with_nothing_around_is_refused(name):
+    with pytest.raises(UserError, match='the mask covers the whole picture'):
+        BASELINES[name](random_image(1, 20, 30), np.ones((20, 30), np.uint8))
 
 
 def test_patchmatch_continues_a_texture_that_no_smooth_fill_can():

@@ -75,7 +75,7 @@ class Names(Sequence[str]):
 def read_list(path: str | Path) -> Names:
     """Relative paths of a list file, one on a line.
 
-    A leading slash and a trailing integer label, as in the lists of Places365, are dropped. Raises
+    A byte order mark, a leading slash and a trailing integer label, as in the lists of Places365, are dropped. Raises
     `UserError` if the file is missing or empty.
     """
     if names := read_lines(path):
@@ -86,7 +86,7 @@ def read_list(path: str | Path) -> Names:
 def read_lines(path: str | Path, keep: Callable[[str], bool] = bool) -> Names:
     """`read_list` of those lines that are to be kept, which may be none."""
     try:
-        with Path(path).open(encoding='utf-8', newline='\n') as file:
+        with Path(path).open(encoding='utf-8-sig', newline='\n') as file:
             return Names(filter(keep, map(str.strip, file)), parse=name_on_line)
     except (OSError, ValueError) as error:
         raise UserError(
@@ -102,7 +102,7 @@ def name_on_line(line: str) -> str:
 
 def read_back(name: str) -> str:
     """What `read_list` gives of the first line of what was written for a name."""
-    line, *_ = name.encode(errors='replace').decode().split('\n')
+    line, *_ = name.encode(errors='replace').decode('utf-8-sig').split('\n')
     return name_on_line(line.strip())
 
 

@@ -1,7 +1,8 @@
 """Classical ways to fill a hole, for a model to be measured against.
 
 Each takes a uint8 picture `(H, W, 3)` and a mask `(H, W)`, 1 in the hole, and gives the picture
-completed.
+completed, `UserError` where nothing is around the hole. None sees what is under it: OpenCV reads
+there where a hole meets the border, so all begin with the mean colour.
 """
 
 from types import ModuleType
@@ -20,25 +21,27 @@ from mmedit_gl.registry import MODELS
 
 def mean_colour(img: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The hole gets the mean colour of the pixels around it, all those of the picture."""
+    if mask.all():
+        raise UserError('the mask covers the whole picture: there is nothing to fill it from')
     filled = img.copy()
-    known = img[mask == 0]
-    filled[mask == 1] = known.mean(axis=0).round() if len(known) else 128
+    filled[mask == 1] = img[mask == 0].mean(axis=0).round()
     return filled
 
 
 def telea(img: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Fast marching (Telea 2004), radius 3 pixels."""
-    return cv2.inpaint(img, mask, 3, cv2.INPAINT_TELEA)
+    return cv2.inpaint(mean_colour(img, mask), mask, 3, cv2.INPAINT_TELEA)
 
 
 def navier_stokes(img: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Isophotes carried on as a fluid's flow (Bertalmio et al. 2001), radius 3 pixels."""
-    return cv2.inpaint(img, mask, 3, cv2.INPAINT_NS)
+    return cv2.inpaint(mean_colour(img, mask), mask, 3, cv2.INPAINT_NS)
 
 
 def harmonic(img: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The smoothest continuation of what is around: where `hole_fill='membrane'` begins."""
-    pictures = to_float(torch.from_numpy(img).permute(2, 0, 1)[None].float())
+    around = torch.from_numpy(mean_colour(img, mask)).permute(2, 0, 1)
+    pictures = to_float(around[None].float())
     hole = torch.from_numpy(mask)[None, None].float()
     return to_uint8(membrane(pictures, hole))[0].permute(1, 2, 0).numpy()
 
@@ -47,7 +50,7 @@ def patchmatch(img: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Patches of 7x7 pixels from elsewhere in the picture (Barnes et al. 2009), from one seed."""
     library = import_patchmatch()
     library.set_random_seed(0)
-    return library.inpaint(img, mask, patch_size=3)
+    return library.inpaint(mean_colour(img, mask), mask, patch_size=3)
 
 
 def import_patchmatch() -> ModuleType:
