@@ -848,6 +848,10 @@ def mask_kinds() -> dict:
         'int64': HOLE.astype(np.int64),
         'float': HOLE.astype(np.float32),
         'float of 255': WHITE.astype(np.float64),
+        'soft float': np.where(HOLE, 0.5, 0.4999).astype(np.float32),
+        'soft float of 255': np.where(HOLE, 127.5, 127.4).astype(np.float64),
+        'soft BGR float': np.dstack([np.where(HOLE, 0.5, 0.4999)] * 3),
+        'soft BGRA float': np.dstack([np.where(HOLE, 0.2, 0.9)] * 3 + [np.where(HOLE, 0.5, 0.4)]),
         'zero and one': HOLE,
         'white': WHITE,
         'half': soft,
@@ -876,6 +880,7 @@ def mask_kinds() -> dict:
         'RGBA opaque': colour.convert('RGBA'),
         'PA painted': painted.quantize(4),
         'I;16': Image.fromarray(np.where(HOLE, 32768, 32767).astype(np.uint16)),
+        'F': Image.fromarray(np.where(HOLE, 0.5, 0.4999).astype(np.float32)),
         'CMYK': colour.convert('CMYK'),
     }
     return arrays | images
@@ -894,8 +899,8 @@ def test_every_kind_of_mask_means_the_same_hole(tmp_path, kind):
     if isinstance(mask, Image.Image):
         for form in ('png', 'tif', 'webp'):
             path = tmp_path / f'mask.{form}'
-            if mask.mode == 'P' and 'A' in kind and form != 'png':
-                continue  # Pillow leaves the transparency out
+            if (mask.mode == 'P' and 'A' in kind and form != 'png') or mask.mode == 'F':
+                continue  # Pillow leaves the transparency out; files of floats are not read
             try:
                 mask.save(path, **(dict(lossless=True, exact=True) if form == 'webp' else {}))
             except OSError:  # a mode that the format does not have
@@ -972,7 +977,8 @@ def test_an_empty_mask_is_returned_and_a_full_one_refused():
         (HOLE.astype(str), r'got <U\d+ of shape'),
         (HOLE.astype(complex), 'got complex128'),
         (HOLE[:0], 'the mask has 53x0 pixels: expected at least one'),
-        (Image.new('F', (2, 2)), 'the mask has samples of mode F'),
+        (np.where(HOLE, np.nan, 0), 'expected a mask of finite numbers'),
+        (Image.new('I', (2, 2), 2**16), 'the mask has samples of 32 bits'),
     ],
 )
 def test_what_is_no_mask_is_refused(mask, message):

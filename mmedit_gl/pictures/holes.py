@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from mmedit_gl.errors import ImageError
 from mmedit_gl.pictures.reading import MAX_MEGAPIXELS, ImageLike, check_size, picture_of
@@ -20,10 +21,10 @@ def read_hole(
 
     `mask` is a path or PIL image as `picture_of` takes them, or an array of numbers `(H, W)` or
     `(H, W, 1, 3 or 4)`. Hole is what is painted, where alpha is not the same everywhere, else what
-    is at least half of white; `invert` swaps hole and surroundings. `resize` scales a mask of
-    another size than `shape` (height, width), so that the thinnest stroke stays. A mask without a
-    hole is returned as it is. Raises `ImageError` for a mask that cannot be used, of another size,
-    or all hole.
+    is at least half of white, which is 1, 255 or 65535, the least that no value exceeds; `invert`
+    swaps hole and surroundings. `resize` scales a mask of another size than `shape` (height,
+    width), so that the thinnest stroke stays. A mask without a hole is returned as it is. Raises
+    `ImageError` for a mask that cannot be used, of another size, or all hole.
     """
     name = f'{mask}' if isinstance(mask, (str, Path)) else 'the mask'
     hole = painted(mask, max_megapixels)
@@ -49,6 +50,8 @@ def painted(mask: ImageLike, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarr
     """Where a mask as `read_hole` takes it is painted: uint8 `(H, W)`, 1 there."""
     if isinstance(mask, np.ndarray):
         samples = mask
+    elif isinstance(mask, Image.Image) and mask.mode == 'F':
+        samples = np.asarray(mask)
     else:
         samples = picture_of(mask, max_megapixels, 'mask').pixels
     channels = samples.shape[2] if samples.ndim == 3 else 1
@@ -58,20 +61,20 @@ def painted(mask: ImageLike, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarr
             f'got {samples.dtype} of shape {samples.shape}'
         )
     check_size(samples.shape[:2], 'the mask')
+    if not np.isfinite(samples).all():
+        raise ImageError('expected a mask of finite numbers, got some that are none')
     if samples.dtype not in (np.uint8, np.uint16):
-        samples = 255 * _binarize(samples)
+        samples = (samples / _white(samples) * 65535).clip(0, 65535).round().astype(np.uint16)
     if channels == 4 and samples[..., 3].min() < samples[..., 3].max():
         samples = samples[..., 3]
     elif channels >= 3:
         samples = cv2.cvtColor(np.ascontiguousarray(samples[..., :3]), cv2.COLOR_BGR2GRAY)
-    if samples.dtype == np.uint16 and samples.max() > 255:
-        samples = samples >> 8
-    return _binarize(samples.reshape(samples.shape[:2]))
+    return (samples.reshape(samples.shape[:2]) >= _white(samples) / 2).astype(np.uint8)
 
 
-def _binarize(mask: np.ndarray) -> np.ndarray:
-    """Hole is what is at least half of the range: 128 of 255, or 1 where no value exceeds 1."""
-    return (mask >= (128 if mask.max(initial=0) > 1 else 1)).astype(np.uint8)
+def _white(samples: np.ndarray) -> int:
+    highest = samples.max(initial=0)
+    return 1 if highest <= 1 else 255 if highest <= 255 else 65535
 
 
 def _resized(hole: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
