@@ -107,6 +107,17 @@ def test_lists_are_read_as_places365_and_celeba_hq_give_them(tmp_path):
     assert read_list(tmp_path / 'celeba') == ['00001.png', 'folder/my face 2.png']
 
 
+@pytest.mark.parametrize('mark', [b'', b'\xef\xbb\xbf'])
+@pytest.mark.parametrize('end', [b'\n', b'\r\n'])
+def test_a_list_as_an_editor_wrote_it_names_the_pictures(mark, end, pictures):
+    lines = [b'/sub0/0.PNG 7', b'sub1/1.PNG', 'sub1/\ufeff3.PNG'.encode(), b'']
+    (pictures / 'list.txt').write_bytes(mark + end.join(lines))
+    (pictures / 'sub1/3.PNG').rename(pictures / 'sub1/\ufeff3.PNG')
+    dataset = ImageDataset(PIPELINE, data_root=str(pictures), ann_file='list.txt', test_mode=True)
+    assert stems(dataset) == ['0.PNG', '1.PNG', '\ufeff3.PNG']
+    assert [dataset[i]['gt_img'].shape for i in range(3)] == 3 * [(32, 32, 3)]
+
+
 @pytest.mark.parametrize('key', ['img', 'gt'])
 def test_a_list_file_names_the_pictures(key, data_root):
     dataset = ImageDataset(
@@ -131,6 +142,13 @@ def test_a_list_file_names_the_pictures(key, data_root):
         (dict(data_prefix=dict(foo='x')), r"expected dict\(img='FOLDER'\) or dict\(gt='FOLDER'\)"),
         (dict(data_prefix=dict(gt='x', img='y')), "got {'gt': 'x', 'img': 'y'}"),
         (dict(data_prefix='x'), "data_prefix: expected .* got 'x'"),
+        (dict(data_prefix=dict(img=None)), 'data_prefix: expected a path as text, got None'),
+        (dict(data_root=None), 'data_root: expected a path as text, got None'),
+        (dict(ann_file=['a.txt']), r"ann_file: expected a path as text, got \['a.txt'\]"),
+        (dict(in_memory=0), 'in_memory: expected a whole number of at least 1, got 0'),
+        (dict(in_memory='256'), "in_memory: expected a whole number of at least 1, got '256'"),
+        (dict(backend_args='lmdb'), 'expected backend_args=.* got lmdb'),
+        (dict(backend_args=dict(backend='lmdb', db_path=3)), "got .*'db_path': 3"),
     ],
 )
 def test_missing_data_is_refused_with_the_place_where_it_is_expected(pictures, options, message):
@@ -276,6 +294,8 @@ def test_demo_photographs_for_training_and_validation_are_different_ones():
     assert set(stems(val)) < tests and len(tests) == 5
     with pytest.raises(UserError, match=r"expected split in .*, got 'all'"):
         DemoPhotos(PIPELINE[1:], split='all')
+    with pytest.raises(UserError, match='repeats: expected a whole number of at least 1, got 0'):
+        DemoPhotos(PIPELINE[1:], split='val', repeats=0)
 
 
 def test_pictures_in_memory_are_the_files_shrunk_and_read_once(pictures):

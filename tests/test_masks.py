@@ -194,7 +194,15 @@ def test_boxes_that_cannot_be_drawn_are_refused(config, message):
         (irregular_mask, dict(brush_width=-4), 'brush_width: .* of at least 1, .* got -4'),
         (free_form_mask, dict(brush_width='12'), "brush_width: .* got '12'"),
         (free_form_mask, dict(num_vertices=(0, 4)), r'num_vertices: .* got \(0, 4\)'),
-        (free_form_mask, dict(max_loops=0), 'expected max_loops of at least 1, got 0'),
+        (irregular_mask, dict(max_angle='4'), "max_angle: .* of at least 0, got '4'"),
+        (free_form_mask, dict(mean_angle=None), 'mean_angle: expected a number, got None'),
+        (free_form_mask, dict(angle_range=np.nan), 'angle_range: .* got nan'),
+        (free_form_mask, dict(max_loops=True), 'max_loops: .* got True'),
+        (
+            free_form_mask,
+            dict(max_loops=0),
+            'max_loops: .* of at least 1, got 0',
+        ),
     ],
 )
 def test_strokes_of_a_range_that_is_none_are_refused(draw, options, message):
@@ -235,8 +243,11 @@ def test_shapes_are_several_anywhere_and_never_none():
     [
         (dict(shape='disc'), "shape 'box' or 'ellipse', got 'disc'"),
         (dict(size_range=(9, 4)), r'size_range to rise .* got \(9, 4\)'),
-        (dict(size_range=9), 'size_range to rise .* got 9 and'),
-        (dict(max_aspect=0.5), 'max_aspect of at least 1'),
+        (dict(size_range=9), 'size_range to rise .* got 9'),
+        (dict(max_aspect=0.5), 'max_aspect: expected a number of at least 1, got 0.5'),
+        (dict(max_aspect='2'), "max_aspect: expected a number of at least 1, got '2'"),
+        (dict(max_shapes=0), 'max_shapes: expected a whole number of at least 1, got 0'),
+        (dict(inside='no'), "inside: expected True or False, got 'no'"),
         (dict(size_range=(19, 30), inside=True), 'do not fit inside a picture of 20x20'),
     ],
 )

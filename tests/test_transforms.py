@@ -250,12 +250,42 @@ def test_an_empty_and_a_missing_mask_are_refused(mask_files):
         (dict(mask_mode='circle'), "expected mask_mode in .*'ff'.*, got 'circle'"),
         (dict(mask_mode='bbox', mask_config=dict(max_bbox_shap=(3, 3))), 'max_bbox_shap'),
         (dict(mask_mode='ff', mask_config=dict(colour=3)), 'colour'),
-        (dict(mask_mode='file'), 'mask_dir'),
+        (dict(mask_mode='file'), "mode 'file': missing .*'mask_dir'"),
+        (dict(mask_mode='file', mask_config=dict(mask_dir='none')), 'no folder none: mask_dir is'),
+        (dict(mask_mode='file', mask_config=dict(mask_dir=None)), "mode 'file': .*NoneType"),
+        (dict(mask_mode='set', mask_config=dict(mask_list_file='none')), 'the list file none'),
+        (dict(mask_mode='list', mask_config=dict(mask_list_file='none')), 'the list file none'),
+        (dict(mask_mode='list', mask_config=dict(mask_list_file='/dev/null')), 'null is empty'),
+        (dict(mask_mode=['ff']), r"expected mask_mode in .*, got \['ff'\]"),
+        (dict(mask_mode='ff', mask_config='wide'), "expected a dict as mask_config, got 'wide'"),
+        (dict(mask_mode='bbox', mask_config=dict(max_bbox_shape='9')), 'max_bbox_shape: '),
+        (dict(mask_mode='irregular', mask_config=dict(brush_width=(9, 3))), 'brush_width: '),
+        (dict(mask_mode='ff', mask_config=dict(mean_angle='1')), 'mean_angle: '),
+        (dict(mask_mode='shapes', mask_config=dict(size_range=(9, 3))), 'expected size_range to '),
     ],
 )
-def test_unknown_mask_options_are_refused_by_name(arguments, message):
+def test_mask_options_without_a_sense_are_refused_by_name(arguments, message):
     with pytest.raises(UserError, match=message):
         LoadMask(**arguments)
+
+
+@pytest.mark.parametrize(
+    ('transform', 'arguments', 'message'),
+    [
+        (RandomResize, dict(scale=64), r'scale=\(shortest, longest\), .* that rise, got 64'),
+        (RandomResize, dict(scale=(96, 64)), r'that rise, got \(96, 64\)'),
+        (RandomResize, dict(scale=(0, 64)), r'that rise, got \(0, 64\)'),
+        (RandomResize, dict(scale=('a', 'b')), r"that rise, got \('a', 'b'\)"),
+        (RandomResize, dict(scale=(64, 64), interpolation=['area']), 'expected interpolation in'),
+        (Flip, dict(flip_ratio=2), 'expected flip_ratio from 0 to 1, got 2'),
+        (Flip, dict(flip_ratio='0.5'), "expected flip_ratio from 0 to 1, got '0.5'"),
+        (Flip, dict(flip_ratio=float('nan')), 'expected flip_ratio from 0 to 1, got nan'),
+        (CenterCrop, dict(crop_size=None), 'crop_size: expected a number of pixels .* got None'),
+    ],
+)
+def test_arguments_without_a_sense_are_refused_when_a_step_is_built(transform, arguments, message):
+    with pytest.raises(UserError, match=message):
+        transform(**arguments)
 
 
 def test_packed_sample_holds_tensors():
@@ -268,10 +298,19 @@ def test_packed_sample_holds_tensors():
     assert packed['img_path'] == 'a/picture.jpg'
 
 
-def test_a_crop_after_the_mask_is_refused():
-    results = LoadMask('bbox', dict(max_bbox_shape=(8, 8)))(sample(random_image(0, 20, 24)))
-    with pytest.raises(UserError, match='LoadMask must be the last step before PackInputs'):
-        PackInputs()(CenterCrop((10, 10))(results))
+@pytest.mark.parametrize(
+    'step', [CenterCrop(20), RandomCrop(20), Resize((24, 20)), RandomResize((20, 20))]
+)
+def test_what_changes_the_size_is_refused_after_the_mask(step):
+    load_mask, img = LoadMask('bbox', dict(max_bbox_shape=8)), random_image(0, 20, 24)
+    with pytest.raises(UserError, match=f'{type(step).__name__} stands after LoadMask'):
+        step(load_mask(sample(img)))
+    results = load_mask(step(sample(img)))
+    PackInputs()(results)
+    with pytest.raises(UserError, match='picture and mask differ in size'):
+        PackInputs()(dict(results, gt_img=img[1:]))
+    with pytest.raises(UserError, match='PackInputs: there is no mask'):
+        PackInputs()(sample(img))
 
 
 MODES = dict(
@@ -347,9 +386,14 @@ def test_a_mix_draws_its_sources_by_their_weights_and_unites_holes():
 @pytest.mark.parametrize(
     ('config', 'message'),
     [
-        (dict(sources=[]), "mode 'mix': expected sources with a weight"),
-        (dict(sources=[dict(mask_mode='ff', weight=0)]), 'not all 0'),
-        (dict(sources=[dict(mask_mode='ff')], max_holes=0), 'max_holes of at least 1'),
+        (dict(sources=[]), "mode 'mix': sources: expected one with a weight above 0"),
+        (dict(sources=[dict(mask_mode='ff', weight=0)]), 'one with a weight above 0'),
+        (dict(sources=[dict(mask_mode='ff', weight=-1)]), r'at least 0 as weight, got \[-1\]'),
+        (dict(sources=[dict(mask_mode='ff', weight='3')]), r"at least 0 as weight, got \['3'\]"),
+        (dict(sources=['ff']), r"sources: expected a list of dicts, got \['ff'\]"),
+        (dict(sources=[dict(mask_mode='ff')], max_holes=0), 'max_holes: .* of at least 1, got 0'),
+        (dict(sources=[dict(mask_mode='ff')], max_holes='2'), "max_holes: .* number .* got '2'"),
+        (dict(sources=[dict(mask_mode='set')]), "mode 'set': missing .*'mask_list_file'"),
         (dict(sources=[dict(mask_mode='disc')]), "expected mask_mode in .*, got 'disc'"),
         (dict(sources=[dict(mask_mode='ff', mask_config=dict(brush=3))]), "mode 'ff': .*brush"),
         (dict(sources=[dict(weight=1)]), 'mask_mode'),

@@ -30,12 +30,13 @@ def import_lmdb() -> ModuleType:
 
 def check_database(backend_args: dict) -> None:
     """Raises `UserError` if there is no whole database at `db_path`."""
-    if backend_args.keys() != {'backend', 'db_path'} or backend_args['backend'] != 'lmdb':
+    path = backend_args.get('db_path') if isinstance(backend_args, dict) else None
+    if not isinstance(path, (str, Path)) or backend_args != dict(backend='lmdb', db_path=path):
         raise UserError(
             "ImageDataset: expected backend_args=dict(backend='lmdb', db_path=...), "
             f'got {backend_args}'
         )
-    lmdb, path = import_lmdb(), Path(backend_args['db_path'])
+    lmdb, path = import_lmdb(), Path(path)
     _opened.clear()
     try:
         with lmdb.open(str(path), readonly=True, lock=False) as database:

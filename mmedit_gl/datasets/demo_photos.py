@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mmedit_gl.datasets.image_dataset import ImageDataset
+from mmedit_gl.datasets.masks import check_count
 from mmedit_gl.errors import UserError
 from mmedit_gl.registry import DATASETS
 
@@ -25,8 +26,9 @@ class DemoPhotos(ImageDataset):
     """
 
     def __init__(self, pipeline: list[dict], split: str, repeats: int = 1, test_mode: bool = False):
-        if split not in SPLITS:
+        if split not in list(SPLITS):
             raise UserError(f'DemoPhotos: expected split in {sorted(SPLITS)}, got {split!r}')
+        check_count('DemoPhotos: repeats', repeats)
         self.split, self.repeats = split, repeats
         super().__init__(pipeline, test_mode=test_mode, in_memory=SHORTER_EDGE)
 

@@ -12,6 +12,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from mmedit_gl.datasets.database import NAMES, check_database, read_entry
+from mmedit_gl.datasets.masks import check_count
 from mmedit_gl.datasets.names import find_pictures, read_lines, read_list
 from mmedit_gl.errors import ImageError, UserError
 from mmedit_gl.registry import DATASETS, TRANSFORMS
@@ -81,8 +82,14 @@ class ImageDataset(Dataset):
                 "data_prefix: expected dict(img='FOLDER') or dict(gt='FOLDER'), a folder below "
                 f'data_root, got {data_prefix!r}'
             )
+        (prefix,) = names.values()
+        for name, path in dict(data_root=data_root, data_prefix=prefix, ann_file=ann_file).items():
+            if not isinstance(path, (str, Path)):
+                raise UserError(f'{name}: expected a path as text, got {path!r}')
+        if in_memory is not None:
+            check_count('in_memory', in_memory)
         self.pipeline = [TRANSFORMS.build(step) for step in pipeline]
-        self.data_root, (self.prefix,) = data_root, names.values()
+        self.data_root, self.prefix = data_root, prefix
         self.ann_file = ann_file and Path(data_root, ann_file)
         self.test_mode, self.backend_args = test_mode, backend_args
         self.paths, self.pictures = self.find_paths(), None
@@ -94,7 +101,7 @@ class ImageDataset(Dataset):
     def find_paths(self) -> Sequence[str]:
         """A path for each index; one may come several times."""
         if self.backend_args is None:
-            folder = Path(self.data_root, self.prefix)
+            folder = self._folder()
             return find_pictures(folder, self.ann_file).below(f'{folder}/')
         check_database(self.backend_args)
         below = posixpath.join(self.prefix, '')
@@ -105,6 +112,9 @@ class ImageDataset(Dataset):
         if not keys:
             raise UserError(f'no pictures below {below or "/"} in the database {database}')
         return keys
+
+    def _folder(self) -> Path:
+        return Path('' if self.backend_args else self.data_root, self.prefix)
 
     def _normal(self, path: str) -> str:
         return str(Path(path)) if self.backend_args is None else posixpath.normpath(path)
@@ -118,10 +128,15 @@ class ImageDataset(Dataset):
         return len(self.paths)
 
     def get_data_info(self, index: int) -> dict:
-        """What the pipeline begins with: `img_path`, the index as `sample_idx`, maybe `gt_img`."""
+        """What the pipeline begins with: `img_path`, `name`, `sample_idx`, and maybe `gt_img`.
+
+        `name` is the picture's path below its folder, `sample_idx` the index.
+        """
         index = range(len(self))[index]
-        path = self._normal(self.paths[index])
-        info = dict(img_path=path, sample_idx=index)
+        path, folder = self._normal(self.paths[index]), self._folder()
+        inside = Path(path).is_relative_to(folder)
+        name = str(Path(path).relative_to(folder)) if inside else Path(path).name
+        info = dict(img_path=path, name=name, sample_idx=index)
         return info if self.pictures is None else dict(info, gt_img=self.pictures[path].copy())
 
     def __getitem__(self, item: int | tuple[int, tuple[int, int]]) -> dict:

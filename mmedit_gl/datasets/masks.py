@@ -1,4 +1,9 @@
-"""Holes: pure functions of a random generator. A mask is uint8 `(H, W)`, 1 in the hole."""
+"""Holes: pure functions of a random generator. A mask is uint8 `(H, W)`, 1 in the hole.
+
+With None as the picture's shape a function only refuses arguments that are no sense.
+"""
+
+import math
 
 import cv2
 import numpy as np
@@ -9,11 +14,11 @@ from mmedit_gl.errors import UserError
 
 def random_bbox(
     rng: np.random.Generator,
-    img_shape: tuple[int, int],
+    img_shape: tuple[int, int] | None,
     max_bbox_shape: int | tuple[int, int],
     max_bbox_delta: int | tuple[int, int] = 0,
     min_margin: int | tuple[int, int] = 0,
-) -> tuple[int, int, int, int]:
+) -> tuple[int, int, int, int] | None:
     """A box (top, left, height, width) in pixels, drawn as OpenMMLab draws it.
 
     Each of the three sizes is an int or a pair (height, width). A box of `max_bbox_shape` is put
@@ -32,6 +37,8 @@ def random_bbox(
             'half of max_bbox_delta must be less than max_bbox_shape, got '
             f'max_bbox_delta={max_bbox_delta} and max_bbox_shape={max_bbox_shape}'
         )
+    if img_shape is None:
+        return None
     room = [whole - 2 * edge - side for whole, edge, side in zip(img_shape, margin, shape)]
     if min(room) < 0:
         raise UserError(
@@ -62,13 +69,13 @@ def mask2bbox(mask: np.ndarray) -> tuple[int, int, int, int]:
 
 def irregular_mask(
     rng: np.random.Generator,
-    img_shape: tuple[int, int],
+    img_shape: tuple[int, int] | None,
     num_vertices: int | tuple[int, int] = (4, 8),
     max_angle: float = 4.0,
     length_range: int | tuple[int, int] = (10, 100),
     brush_width: int | tuple[int, int] = (10, 40),
     area_ratio_range: tuple[float, float] = (0.15, 0.5),
-) -> np.ndarray:
+) -> np.ndarray | None:
     """Strokes from random points until their share of the picture is in `area_ratio_range`.
 
     A stroke turns by up to `max_angle` radians at each vertex. `num_vertices`, and the lengths and
@@ -81,6 +88,9 @@ def irregular_mask(
     is_range = _are_two(area_ratio_range, (int, float))
     if not is_range or not 0 < area_ratio_range[0] < area_ratio_range[1] <= 1:
         raise UserError(f'area_ratio_range must rise within (0, 1], got {area_ratio_range!r}')
+    _check_number('max_angle', max_angle, 0)
+    if img_shape is None:
+        return None
     lower, upper = area_ratio_range
     mask, shrink = np.zeros(img_shape, np.uint8), 1.0
     while mask.mean() < lower:
@@ -109,13 +119,13 @@ def irregular_mask(
 
 def free_form_mask(
     rng: np.random.Generator,
-    img_shape: tuple[int, int],
+    img_shape: tuple[int, int] | None,
     num_vertices: int | tuple[int, int] = (4, 12),
     mean_angle: float = 2 * np.pi / 5,
     angle_range: float = 2 * np.pi / 15,
     brush_width: int | tuple[int, int] = (12, 40),
     max_loops: int = 4,
-) -> np.ndarray:
+) -> np.ndarray | None:
     """Brush strokes with round joints, as a person erases something (Yu et al. 2019).
 
     Fewer strokes than `max_loops`, but at least one; each turns by `mean_angle` plus or minus
@@ -124,8 +134,11 @@ def free_form_mask(
     its end. Raises `UserError` for a range that is none, and for `max_loops` below 1.
     """
     vertices, widths = _range('num_vertices', num_vertices), _range('brush_width', brush_width)
-    if not isinstance(max_loops, int) or max_loops < 1:
-        raise UserError(f'expected max_loops of at least 1, got {max_loops!r}')
+    _check_number('mean_angle', mean_angle)
+    _check_number('angle_range', angle_range, 0)
+    check_count('max_loops', max_loops)
+    if img_shape is None:
+        return None
     size = np.array(img_shape[::-1])
     radius = np.hypot(*img_shape) / 8
     mask = np.zeros(img_shape, np.uint8)
@@ -147,13 +160,13 @@ def free_form_mask(
 
 def shapes_mask(
     rng: np.random.Generator,
-    img_shape: tuple[int, int],
+    img_shape: tuple[int, int] | None,
     shape: str = 'ellipse',
     size_range: tuple[int, int] = (24, 128),
     max_aspect: float = 2.0,
     max_shapes: int = 1,
     inside: bool = False,
-) -> np.ndarray:
+) -> np.ndarray | None:
     """A union of 1 to `max_shapes` ellipses or upright boxes (`shape` 'ellipse' or 'box').
 
     The size of each, the geometric mean of its sides or diameters in pixels, is drawn evenly in its
@@ -163,12 +176,14 @@ def shapes_mask(
     """
     if shape not in ('box', 'ellipse'):
         raise UserError(f"expected shape 'box' or 'ellipse', got {shape!r}")
-    is_range = _are_two(size_range, (int, float)) and 1 <= size_range[0] <= size_range[1]
-    if not is_range or max_aspect < 1:
-        raise UserError(
-            'expected size_range to rise from at least 1 pixel and max_aspect of at least 1, got '
-            f'{size_range} and {max_aspect}'
-        )
+    if not _are_two(size_range, (int, float)) or not 1 <= size_range[0] <= size_range[1] < np.inf:
+        raise UserError(f'expected size_range to rise from at least 1 pixel, got {size_range!r}')
+    _check_number('max_aspect', max_aspect, 1)
+    check_count('max_shapes', max_shapes)
+    if not isinstance(inside, bool):
+        raise UserError(f'inside: expected True or False, got {inside!r}')
+    if img_shape is None:
+        return None
     mask = np.zeros(img_shape, np.uint8)
     for _ in range(rng.integers(1, max_shapes + 1)):
         size = np.exp(rng.uniform(*np.log(size_range)))
@@ -202,6 +217,18 @@ def pair(name: str, value: int | tuple[int, int], least: int = 0) -> tuple[int, 
             f'{value!r}'
         )
     return tuple(sides)
+
+
+def check_count(name: str, value: int) -> None:
+    """Raises `UserError` for what is no whole number of at least 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UserError(f'{name}: expected a whole number of at least 1, got {value!r}')
+
+
+def _check_number(name: str, value: float, least: float = -math.inf) -> None:
+    if not isinstance(value, (int, float)) or not math.isfinite(value) or value < least:
+        bound = '' if least == -math.inf else f' of at least {least}'
+        raise UserError(f'{name}: expected a number{bound}, got {value!r}')
 
 
 def _range(name: str, value: int | tuple[int, int]) -> tuple[int, int]:

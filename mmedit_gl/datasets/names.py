@@ -75,8 +75,8 @@ class Names(Sequence[str]):
 def read_list(path: str | Path) -> Names:
     """Relative paths of a list file, one on a line.
 
-    A byte order mark, a leading slash and a trailing integer label, as in the lists of Places365, are dropped. Raises
-    `UserError` if the file is missing or empty.
+    A byte order mark at its begin is dropped, and so are a leading slash and a trailing integer
+    label, as in the lists of Places365. Raises `UserError` if the file is missing or empty.
     """
     if names := read_lines(path):
         return names

@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from mmcv import rescale_size
 from mmcv.transforms import BaseTransform
+from mmengine.utils import is_seq_of
 
 from mmedit_gl.datasets.image_dataset import read_image
 from mmedit_gl.datasets.masks import (
     bbox2mask,
+    check_count,
     free_form_mask,
     irregular_mask,
     mask2bbox,
@@ -42,11 +44,20 @@ class LoadImageFromFile(BaseTransform):
         return results
 
 
+def _check_no_mask(step: BaseTransform, results: dict) -> None:
+    if 'mask' in results:
+        raise UserError(
+            f'{type(step).__name__} stands after LoadMask in the pipeline and would change the '
+            "picture's size, not the mask's: put it before LoadMask; Flip alone may stand after it"
+        )
+
+
 class _Crop(BaseTransform):
     def __init__(self, crop_size: int | tuple[int, int], allow_smaller: bool = False):
         self.crop_size, self.allow_smaller = pair('crop_size', crop_size, 1), allow_smaller
 
     def transform(self, results: dict) -> dict:
+        _check_no_mask(self, results)
         img = results['gt_img']
         height, width = self.crop_size
         if self.allow_smaller:
@@ -102,7 +113,7 @@ class Resize(BaseTransform):
         interpolation: str = 'bilinear',
         keep_ratio: bool = False,
     ):
-        if interpolation not in INTERPOLATIONS:
+        if interpolation not in list(INTERPOLATIONS):
             raise UserError(
                 f'expected interpolation in {sorted(INTERPOLATIONS)}, got {interpolation!r}'
             )
@@ -117,6 +128,7 @@ class Resize(BaseTransform):
         self.keep_ratio = keep_ratio
 
     def transform(self, results: dict) -> dict:
+        _check_no_mask(self, results)
         img, size = results['gt_img'], self.scale
         height, width = img.shape[:2]
         if isinstance(size, int):
@@ -131,14 +143,20 @@ class Resize(BaseTransform):
 class RandomResize(BaseTransform):
     """The shorter edge to a random length between those of `scale`, in pixels, both included.
 
-    `interpolation` is that of `Resize`.
+    `interpolation` is that of `Resize`. Raises `UserError` for lengths that do not rise.
     """
 
     def __init__(self, scale: tuple[int, int], interpolation: str = 'bilinear'):
+        if not is_seq_of(scale, int) or len(scale) != 2 or not 1 <= scale[0] <= scale[1]:
+            raise UserError(
+                'RandomResize: expected scale=(shortest, longest), two numbers of pixels that '
+                f'rise, got {scale!r}'
+            )
         Resize(scale, interpolation)  # refuses an unknown interpolation now
         self.scale, self.interpolation = scale, interpolation
 
     def transform(self, results: dict) -> dict:
+        _check_no_mask(self, results)
         shortest, longest = self.scale
         length = int(results['rng'].integers(shortest, longest + 1))
         return Resize(length, self.interpolation)(results)
@@ -146,20 +164,40 @@ class RandomResize(BaseTransform):
 
 @TRANSFORMS.register_module()
 class Flip(BaseTransform):
-    """Mirrors with probability `flip_ratio`, 'horizontal' (left-right) or 'vertical'."""
+    """Mirrors with probability `flip_ratio`, 'horizontal' (left-right) or 'vertical'.
+
+    The mask and its boxes are mirrored with the picture, whether `LoadMask` comes before or reads
+    the picture's own mask afterwards. Raises `UserError` for a ratio that is no probability.
+    """
 
     def __init__(self, flip_ratio: float = 0.5, direction: str = 'horizontal'):
         if direction not in ('horizontal', 'vertical'):
             raise UserError(
                 f"Flip: expected direction 'horizontal' or 'vertical', got {direction!r}"
             )
+        if not isinstance(flip_ratio, (int, float)) or not 0 <= flip_ratio <= 1:
+            raise UserError(f'Flip: expected flip_ratio from 0 to 1, got {flip_ratio!r}')
         self.flip_ratio = flip_ratio
         self.flip_code = 1 if direction == 'horizontal' else 0
 
     def transform(self, results: dict) -> dict:
         if results['rng'].random() < self.flip_ratio:
             results['gt_img'] = cv2.flip(results['gt_img'], self.flip_code)
+            results['flips'] = [*results.get('flips', []), self.flip_code]
+            if 'mask' in results:
+                results['mask'] = cv2.flip(results['mask'], self.flip_code)
+            for name in ('mask_bbox', 'real_bbox'):
+                if name in results:
+                    results[name] = self._mirrored(results[name], results['gt_img'].shape)
         return results
+
+    def _mirrored(
+        self, bbox: tuple[int, int, int, int], shape: tuple[int, ...]
+    ) -> tuple[int, int, int, int]:
+        top, left, height, width = bbox
+        if self.flip_code:
+            return top, shape[1] - left - width, height, width
+        return shape[0] - top - height, left, height, width
 
 
 @TRANSFORMS.register_module()
@@ -172,7 +210,8 @@ class LoadMask(BaseTransform):
       strokes, or boxes or ellipses of many sizes; `mask_config` are the arguments of `random_bbox`,
       `irregular_mask`, `free_form_mask` or `shapes_mask`;
     - `'file'`: each picture's own mask, a PNG file of the same stem in
-      `mask_config=dict(mask_dir=...)`;
+      `mask_config=dict(mask_dir=...)`, in the subfolder in which the picture is below its data
+      set's folder, and mirrored as the picture was;
     - `'set'`: a random one of those that `mask_config=dict(mask_list_file=..., prefix=...)` lists;
     - `'list'`: of these, the one with the picture's place in its data set; after the last comes the
       first again;
@@ -184,9 +223,10 @@ class LoadMask(BaseTransform):
     that of a second mask, around which the local discriminator judges the real picture (the mask
     M_d of Iizuka et al. 2017, algorithm 1). Boxes are to fit the local window; holes of the other
     modes may be larger, so they come with `window_position` and `real_window_position`, two random
-    numbers in [0, 1) each, by which `local_windows` finds the window's place. Raises `UserError`
-    for an empty mask, for one of another size than the picture, and for `real_bbox` where a picture
-    has one mask.
+    numbers in [0, 1) each, by which `local_windows` finds the window's place. Files are read as
+    `read_hole` reads them. Raises `UserError` for arguments that are no sense, for a file that is
+    empty or covers everything, for a mask of another size than the picture, and for `real_bbox`
+    where a picture has one mask; `ImageError` where what is drawn covers everything.
     """
 
     def __init__(self, mask_mode: str, mask_config: dict | None = None, real_bbox: bool = False):
@@ -217,6 +257,10 @@ class LoadMask(BaseTransform):
                 f'the picture {img.shape[0]}x{img.shape[1]} where LoadMask stands in the pipeline: '
                 'give masks of that size'
             )
+        if mask.all():
+            raise ImageError(
+                f'the mask for {results["img_path"]} covers the whole picture: draw smaller holes'
+            )
         return mask
 
 
@@ -232,16 +276,18 @@ def _mask_source(mask_mode: str, mask_config: dict | None = None) -> Callable:
         list=_MaskOfList,
         mix=_MaskOfMix,
     )
-    if mask_mode not in sources:
+    if mask_mode not in list(sources):
         raise UserError(f'LoadMask: expected mask_mode in {list(sources)}, got {mask_mode!r}')
-    source, config = sources[mask_mode], mask_config or {}
+    source, config = sources[mask_mode], {} if mask_config is None else mask_config
+    if not isinstance(config, dict):
+        raise UserError(f'LoadMask: expected a dict as mask_config, got {config!r}')
+    given = () if isinstance(source, type) else (None, None)
     try:
-        if isinstance(source, type):
-            return source(**config)
-        inspect.signature(source).bind(None, None, **config)
-    except TypeError as error:
+        inspect.signature(source).bind(*given, **config)
+        checked = source(*given, **config)
+    except (TypeError, UserError) as error:
         raise UserError(f'LoadMask: mask_config of mode {mask_mode!r}: {error}') from None
-    return partial(_draw, source, config)
+    return checked or partial(_draw, source, config)
 
 
 def _draw(draw: Callable, config: dict, results: dict) -> np.ndarray:
@@ -253,9 +299,15 @@ def _draw(draw: Callable, config: dict, results: dict) -> np.ndarray:
 class _MaskOfImage:
     def __init__(self, mask_dir: str):
         self.mask_dir = Path(mask_dir)
+        if not self.mask_dir.is_dir():
+            raise UserError(f'no folder {mask_dir}: mask_dir is where the masks are expected')
 
     def __call__(self, results: dict) -> np.ndarray:
-        return _read_mask(self.mask_dir / f'{Path(results["img_path"]).stem}.png')
+        name = Path(results.get('name') or Path(results['img_path']).name)
+        mask = _read_mask(self.mask_dir / name.with_suffix('.png'))
+        for flip_code in results.get('flips', []):
+            mask = cv2.flip(mask, flip_code)
+        return mask
 
 
 class _MaskOfSet:
@@ -276,12 +328,15 @@ class _MaskOfList(_MaskOfSet):
 
 class _MaskOfMix:
     def __init__(self, sources: list[dict], max_holes: int = 1):
-        weights = np.array([source.get('weight', 1) for source in sources], float)
-        if not weights.size or (weights < 0).any() or not weights.any() or max_holes < 1:
-            raise UserError(
-                "LoadMask: mask_config of mode 'mix': expected sources with a weight of at least 0 "
-                f'each and not all 0, and max_holes of at least 1, got {sources} and {max_holes}'
-            )
+        check_count('max_holes', max_holes)
+        if not is_seq_of(sources, dict):
+            raise UserError(f'sources: expected a list of dicts, got {sources!r}')
+        weights = [source.get('weight', 1) for source in sources]
+        if not is_seq_of(weights, (int, float)) or not all(0 <= w < np.inf for w in weights):
+            raise UserError(f'sources: expected numbers of at least 0 as weight, got {weights}')
+        if not any(weights):
+            raise UserError(f'sources: expected one with a weight above 0, got {sources}')
+        weights = np.array(weights, float)
         self.shares, self.max_holes = weights / weights.sum(), max_holes
         self.sources = [
             _mask_source(**{key: value for key, value in source.items() if key != 'weight'})
@@ -297,10 +352,17 @@ class _MaskOfMix:
 
 def _read_mask(path: Path) -> np.ndarray:
     try:
-        return painted(path)
+        mask = painted(path)
     except ImageError as error:
         # A missing mask is not one bad picture among millions: the set is incomplete.
         raise UserError(str(error)) from None
+    if not mask.any():
+        raise UserError(
+            f'the mask is empty: {path} has no pixel that is painted or at least half of white'
+        )
+    if mask.all():
+        raise UserError(f'the mask {path} covers the whole picture: some of it has to stay')
+    return mask
 
 
 @TRANSFORMS.register_module()
@@ -315,8 +377,13 @@ class PackInputs(BaseTransform):
     OPTIONAL = ('real_bbox', 'window_position', 'real_window_position')
 
     def transform(self, results: dict) -> dict:
+        if 'mask' not in results:
+            raise UserError('PackInputs: there is no mask, put LoadMask before it in the pipeline')
         if results['mask'].shape != results['gt_img'].shape[:2]:
-            raise UserError('LoadMask must be the last step before PackInputs in the pipeline')
+            raise UserError(
+                'PackInputs: picture and mask differ in size: put what changes the size of the '
+                'picture before LoadMask in the pipeline'
+            )
         return dict(
             gt_img=torch.from_numpy(np.ascontiguousarray(results['gt_img'])),
             mask=torch.from_numpy(results['mask'][None]),
