@@ -365,6 +365,21 @@ def test_faces_are_split_by_the_official_partition_of_their_originals(naming, co
     assert "Split by CelebA's official partition, data/celeba_hq/Eval/list_eval_part" in said
 
 
+def test_a_partition_as_an_editor_wrote_it_is_the_same(convert):
+    faces(Path('faces'), '{:06d}.jpg')
+    put_partition(Path('faces'))
+    partition = Path('faces/list_eval_partition.txt')
+    rows = partition.read_bytes().splitlines()
+    first = f'{min(ORIGINS):06d}.jpg'.encode()
+    rows = rows[[row.split()[0] for row in rows].index(first) :]
+    partition.write_bytes(b'\xef\xbb\xbf' + b'\r\n'.join(rows))
+    convert('celeba_hq', 'faces', *SMALL)
+    for part, listed in enumerate(lists(*FACE_LISTS)):
+        assert listed == [
+            f'pictures/{i:06d}.jpg' for i in sorted(ORIGINS) if PARTS[i - 30_001] == part
+        ]
+
+
 def test_faces_with_the_numbers_of_celeba_need_no_mapping(convert):
     faces(Path('faces'), '{:06d}.jpg')
     put_partition(Path('faces'))
@@ -586,6 +601,38 @@ def test_files_that_a_list_cannot_name_or_that_are_no_files_are_left_out(convert
         'waits.png: unreadable: not a file',
         f"'\\udcff.png{reason}",
     ]
+
+
+def test_pictures_of_rare_kinds_are_listed_where_they_are_read_and_left_out_where_not(convert):
+    own(Path('photos'), 4)
+    for name in ('rare.jfif', 'rare.JPE', 'rare.gif', 'rare.ppm', 'rare.jp2'):
+        suffix = {'jfif': 'jpg', 'JPE': 'jpg'}.get(name.split('.')[1], name.split('.')[1])
+        put(Path(f'photos/now.{suffix}')).rename(Path('photos') / name)
+    for name in ('phone.HEIC', 'camera.cr2', 'drawing.svg', 'notes.txt'):
+        Path('photos', name).write_bytes(b'none that OpenCV knows')
+    convert('folder', 'photos', '--min-size', 20, '--out', 'photos')
+    listed = [name for names in lists('photos') for name in names]
+    assert {name for name in listed if 'rare' in name} == {
+        f'rare.{suffix}' for suffix in ('jfif', 'JPE', 'gif', 'ppm', 'jp2')
+    }
+    reason = 'unreadable: a kind of picture that is not read, save it as JPEG or PNG'
+    assert sorted(Path('photos/left_out.txt').read_text().splitlines()) == [
+        f'{name}: {reason}' for name in ('camera.cr2', 'drawing.svg', 'phone.HEIC')
+    ]
+    (train, _), pipeline = lists('photos'), [dict(type='LoadImageFromFile')]
+    dataset = ImageDataset(pipeline, data_root='photos', ann_file='train_list.txt', test_mode=True)
+    assert [picture['name'] for picture in dataset] == train
+
+
+def test_a_folder_of_links_to_pictures_is_split(convert):
+    own(Path('disk/photos'), 4)
+    Path('photos').mkdir()
+    Path('photos/linked').symlink_to(Path('disk/photos').resolve())
+    Path('disk/photos/circle').symlink_to(Path('photos').resolve())
+    convert('folder', 'photos', '--min-size', 20, '--out', 'photos')
+    assert sorted(name for names in lists('photos') for name in names) == sorted(
+        f'linked/{path.relative_to("disk/photos")}' for path in Path('disk/photos').rglob('*.jpg')
+    )
 
 
 def test_a_folder_that_cannot_be_split_is_refused(refused):

@@ -100,6 +100,37 @@ def test_files_are_in_the_order_of_their_parts_whatever_they_are_called(tmp_path
     assert [info['img_path'] for info in infos(dataset)] == list(map(str, paths))
 
 
+def test_links_to_folders_elsewhere_are_followed_once_and_in_no_circle(tmp_path):
+    for file in ['root/a/1.jpg', 'x/2.jpg', 'x/sub/3.jpg', 'x/sub/deep/4.jpg', 'y/5.jpg', '6.jpg']:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(b'')
+    links = {
+        'root/A': 'root/a',  # is there without the link
+        'root/above': '.',
+        'root/a/self': 'root',
+        'root/l1': 'x/sub',
+        'root/l2': 'x',
+        'root/l3': 'x',
+        'root/n': 'y',
+        'x/back': 'root',
+        'y/x': 'x',
+        'x/y': 'y',
+        'x/sub/deep/up': 'x',
+    }
+    for link, to in links.items():
+        (tmp_path / link).symlink_to(tmp_path / to, target_is_directory=True)
+    (tmp_path / 'here').symlink_to('root')
+    for root in ('root', 'here'):
+        dataset = ImageDataset(PIPELINE, data_root=str(tmp_path / root))
+        assert [info['name'] for info in infos(dataset)] == [
+            'a/1.jpg',
+            'l1/3.jpg',
+            'l1/deep/4.jpg',
+            'l1/deep/up/2.jpg',
+            'l1/deep/up/y/5.jpg',
+        ]
+
+
 def test_lists_are_read_as_places365_and_celeba_hq_give_them(tmp_path):
     (tmp_path / 'places').write_text('/a/airfield/00000001.jpg 0\n/z/zen garden/2.jpg 364\n\n')
     assert read_list(tmp_path / 'places') == ['a/airfield/00000001.jpg', 'z/zen garden/2.jpg']

@@ -15,7 +15,7 @@ from typing import TextIO
 import numpy as np
 
 from mmedit_gl.datasets.image_dataset import read_image
-from mmedit_gl.datasets.names import Names, read_back
+from mmedit_gl.datasets.names import RARE_SUFFIXES, Names, read_back
 from mmedit_gl.datasets.progress import progress_bar
 from mmedit_gl.errors import ImageError
 
@@ -156,6 +156,8 @@ def _read(folder: Path, name: str) -> tuple[str, str]:
     try:
         height, width = read_image(str(path)).shape[:2]
     except ImageError as error:
+        if name.lower().endswith(RARE_SUFFIXES):
+            return '', 'unreadable: a kind of picture that is not read, save it as JPEG or PNG'
         return '', str(error).replace(f'cannot read {path}', 'unreadable', 1)
     return f'{height}x{width}', ''
 

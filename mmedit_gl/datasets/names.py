@@ -15,6 +15,12 @@ from mmedit_gl.errors import UserError
 from mmedit_gl.pictures import FORMATS
 
 SUFFIXES = tuple(FORMATS)
+# Of pictures too, not all of which OpenCV reads: converters try each of them.
+RARE_SUFFIXES = (
+    *('.avif', '.exr', '.gif', '.hdr', '.heic', '.heif', '.jfif', '.jp2', '.jpe', '.jxl', '.pbm'),
+    *('.pgm', '.pnm', '.ppm', '.psd', '.ras', '.svg', '.tga'),
+    *('.arw', '.cr2', '.cr3', '.dng', '.nef', '.orf', '.raf', '.raw', '.rw2'),
+)
 BLOCK = 64
 
 
@@ -107,12 +113,16 @@ def read_back(name: str) -> str:
 
 
 def find_pictures(
-    folder: Path, list_file: str | Path = '', track: Callable[[Iterable], Iterable] = iter
+    folder: Path,
+    list_file: str | Path = '',
+    track: Callable[[Iterable], Iterable] = iter,
+    suffixes: tuple[str, ...] = SUFFIXES,
 ) -> Names:
     """The image files below a folder, sorted, or those of it that a list file names, in its order.
 
-    The names are relative to the folder. `track` watches the search go by. Raises `UserError` if
-    there is no folder or no picture; listed files are not looked for.
+    The names are relative to the folder. Links to folders elsewhere are followed, each folder is
+    read once. `track` watches the search go by. Raises `UserError` if there is no folder or no
+    picture; listed files are not looked for.
     """
     if not folder.is_dir():
         raise UserError(
@@ -121,27 +131,39 @@ def find_pictures(
         )
     if list_file:
         return read_list(list_file)
-    if names := Names(track(_walk(folder))):
+    if names := Names(track(_walk(folder, suffixes))):
         return names
     raise UserError(f'no pictures in {folder}: expected files named {", ".join(SUFFIXES)}')
 
 
-def _walk(folder: Path, below: str = '') -> Iterator[str]:
+def _walk(folder: Path, suffixes: tuple[str, ...]) -> Iterator[str]:
     """Names in the order of their parts; those of one folder at a time are in memory."""
-    names, folders = [], set()
-    # As os.walk does, it passes over what it may not read, and follows no link to a folder.
-    with suppress(OSError), os.scandir(folder / below) as entries:
-        for entry in entries:
-            if _is_folder(entry):
-                if not entry.is_symlink():
-                    folders.add(entry.name)
-            elif entry.name.lower().endswith(SUFFIXES):
-                names.append(entry.name)
-    for name in sorted([*names, *folders]):
-        if name in folders:
-            yield from _walk(folder, f'{below}{name}/')
-        else:
-            yield below + name
+    root, linked = Path(folder).resolve(), set()
+
+    def is_elsewhere(below: str) -> bool:
+        """Whether a folder behind a link comes neither without it nor behind another one."""
+        path = (folder / below).resolve()
+        if path in linked or path.is_relative_to(root) or root.is_relative_to(path):
+            return False
+        linked.add(path)
+        return True
+
+    def walk(below: str, is_linked: bool) -> Iterator[str]:
+        names, folders = [], {}
+        # As os.walk does, it passes over what it may not read.
+        with suppress(OSError), os.scandir(folder / below) as entries:
+            for entry in entries:
+                if _is_folder(entry):
+                    folders[entry.name] = is_linked or entry.is_symlink()
+                elif entry.name.lower().endswith(suffixes):
+                    names.append(entry.name)
+        for name in sorted([*names, *folders]):
+            if name not in folders:
+                yield below + name
+            elif not folders[name] or is_elsewhere(below + name):
+                yield from walk(f'{below}{name}/', folders[name])
+
+    return walk('', False)
 
 
 def _is_folder(entry: os.DirEntry) -> bool:

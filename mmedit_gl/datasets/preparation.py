@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from mmedit_gl.datasets.checking import Known, check, stamp
-from mmedit_gl.datasets.names import Names, find_pictures, read_back
+from mmedit_gl.datasets.names import SUFFIXES, Names, find_pictures, read_back
 from mmedit_gl.datasets.packing import pack, refuse_database
 from mmedit_gl.datasets.progress import progress_bar
 from mmedit_gl.errors import UserError
@@ -84,10 +84,11 @@ def link(source: Path, out: Path) -> str:
     return f'{PICTURES}/'
 
 
-def scan(folder: Path, list_file: str = '') -> Names:
+def scan(folder: Path, list_file: str = '', suffixes: tuple[str, ...] = SUFFIXES) -> Names:
     """`find_pictures`, with its progress."""
     with progress_bar() as progress:
-        return find_pictures(folder, list_file, partial(progress.track, description='Scanning'))
+        track = partial(progress.track, description='Scanning')
+        return find_pictures(folder, list_file, track, suffixes)
 
 
 def prepare(lists: dict[str, Names], args: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from mmedit_gl.datasets.names import SUFFIXES, Names
+from mmedit_gl.datasets.names import RARE_SUFFIXES, SUFFIXES, Names
 from mmedit_gl.datasets.preparation import (
     PICTURES,
     add_options,
@@ -42,7 +42,7 @@ def number(name: str) -> int | None:
     """Of a picture as CelebA-HQ's are named: 1.jpg, 00001.png, imgHQ00001.png."""
     path = Path(name)
     found = re.fullmatch(r'(?:imgHQ)?([0-9]{1,6})', path.stem)
-    return int(found[1]) if found and path.suffix.lower() in SUFFIXES else None
+    return int(found[1]) if found and path.suffix.lower() in SUFFIXES + RARE_SUFFIXES else None
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -100,7 +100,7 @@ def unpack_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -
 
 def read_table(path: Path, line: str) -> list[tuple[str, str]]:
     """The two fields of each line that a pattern finds; what begins with no digit is a header."""
-    lines = path.read_text(encoding='utf-8', errors='replace').splitlines()
+    lines = path.read_text(encoding='utf-8-sig', errors='replace').splitlines()
     rows = [re.fullmatch(line, text.strip()) for text in lines if text[:1].isdigit()]
     if not rows or None in rows:
         raise UserError(f'{path} is not the one of CelebA: expected lines as {line}')
@@ -156,7 +156,7 @@ def main() -> None:
         folders[0], source = source.parent, args.out / PICTURES
         unpack(args.source, source)
     names = {}
-    for name in scan(source):
+    for name in scan(source, suffixes=SUFFIXES + RARE_SUFFIXES):
         i = number(name)
         if i is None:
             continue

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmedit_gl.datasets.names import Names
+from mmedit_gl.datasets.names import RARE_SUFFIXES, SUFFIXES, Names
 from mmedit_gl.datasets.preparation import (
     add_options,
     file_errors,
@@ -46,7 +46,7 @@ def main() -> None:
     args = parse_args()
     if not 0 < args.val < 1:
         raise UserError(f'expected --val between 0 and 1, got {args.val}')
-    names = scan(args.pictures)
+    names = scan(args.pictures, suffixes=SUFFIXES + RARE_SUFFIXES)
     if len(names) < 2:
         raise UserError(f'one picture in {args.pictures}: a split needs two at least')
     with progress_bar() as progress:
