@@ -1,19 +1,24 @@
 """Masks in files, as `LoadMask` gives them to training and evaluation."""
 
+import argparse
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from conftest import random_image
+from conftest import CONFIGS, ROOT, random_image
+from mmengine import DictAction
 from PIL import Image
 
 from mmedit_gl.datasets import Flip, ImageDataset, LoadMask, mask2bbox
 from mmedit_gl.datasets.names import Names
 from mmedit_gl.datasets.packing import pack
+from mmedit_gl.engine import load_config
 from mmedit_gl.errors import ImageError, UserError
 from mmedit_gl.pictures import read_hole
+from mmedit_gl.registry import TRANSFORMS
 
+PHOTOS = sorted((ROOT / 'configs/inpainting/photos').glob('*.py'))
 HEIGHT, WIDTH = 40, 52
 HOLE = np.zeros((HEIGHT, WIDTH), np.uint8)
 HOLE[5:17, 30:41] = HOLE[14:30, 36:49] = 1  # its mirrored images are others
@@ -104,6 +109,27 @@ def test_what_is_drawn_over_a_whole_picture_is_refused_by_the_picture(step):
     with pytest.raises(ImageError, match=message):
         LoadMask(**step)(sample())
     assert LoadMask(**step)(sample(shape=(HEIGHT, WIDTH + 1)))['mask'].sum() == HOLE.size
+
+
+@pytest.mark.parametrize('config', [*CONFIGS, *PHOTOS], ids=lambda path: path.stem)
+def test_own_masks_are_set_from_the_command_line(config, tmp_path):
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        steps = load_config(config)[loader].dataset.pipeline
+        (place,) = (i for i, step in enumerate(steps) if step.type == 'LoadMask')
+        step = f'{loader}.dataset.pipeline.{place}'
+        words = [f'{step}.mask_mode=file', f'{step}.mask_config.mask_dir={tmp_path}']
+        words += [f'{step}.mask_config._delete_=True', f'{step}.real_bbox=False']
+        parser = argparse.ArgumentParser()
+        parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+        refused, taken = (
+            load_config(config, parser.parse_args(['--cfg-options', *options]).cfg_options)
+            for options in (words[:2], words)
+        )
+        with pytest.raises(UserError, match=r'expected mask_dir; .*mask_config._delete_=True'):
+            TRANSFORMS.build({**refused[loader].dataset.pipeline[place], 'real_bbox': False})
+        loading = TRANSFORMS.build(taken[loader].dataset.pipeline[place])
+        Image.fromarray(255 * HOLE).save(tmp_path / 'picture.png')
+        assert np.array_equal(loading(sample())['mask'], HOLE)
 
 
 def quarters(folder: Path, names: list[str]) -> dict[str, np.ndarray]:

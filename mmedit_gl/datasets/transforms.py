@@ -282,8 +282,16 @@ def _mask_source(mask_mode: str, mask_config: dict | None = None) -> Callable:
     if not isinstance(config, dict):
         raise UserError(f'LoadMask: expected a dict as mask_config, got {config!r}')
     given = () if isinstance(source, type) else (None, None)
+    signature = inspect.signature(source)
     try:
-        inspect.signature(source).bind(*given, **config)
+        signature.bind(*given, **config)
+    except TypeError as error:
+        raise UserError(
+            f'LoadMask: mask_config of mode {mask_mode!r}: {error}, expected '
+            f'{", ".join([*signature.parameters][len(given) :])}; in --cfg-options, '
+            'mask_config._delete_=True drops what the configuration gives another mode'
+        ) from None
+    try:
         checked = source(*given, **config)
     except (TypeError, UserError) as error:
         raise UserError(f'LoadMask: mask_config of mode {mask_mode!r}: {error}') from None
