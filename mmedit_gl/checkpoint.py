@@ -114,6 +114,21 @@ def best_weights(checkpoint: dict) -> dict[str, Tensor]:
     return {**checkpoint['state_dict'], **_of(checkpoint.get('ema_state_dict', {}), 'generator.')}
 
 
+def trained_otherwise(model: nn.Module, checkpoint: dict) -> str:
+    """In what a model differs from the one that the weights were trained in; empty if in nothing.
+
+    Weights of before this was kept differ in nothing.
+    """
+    meta = checkpoint.get('meta')
+    kept = meta.get('trained_with', {}) if isinstance(meta, dict) else {}
+    own = getattr(model, 'trained_with', {})
+    return '; '.join(
+        f'{name} was {kept[name]!r} and is {value!r}'
+        for name, value in own.items()
+        if name in kept and kept[name] != value
+    )
+
+
 def discriminators_differ(model: nn.Module, state_dict: dict[str, Tensor]) -> bool:
     """Whether both have discriminators, and they are not of the same architecture."""
     own, given = (

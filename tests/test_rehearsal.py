@@ -1,6 +1,7 @@
 """Whatever a configuration asks for that cannot be had is said before the first iteration."""
 
 import itertools
+import re
 from pathlib import Path
 
 import cv2
@@ -265,6 +266,37 @@ def test_weights_with_other_discriminators_give_their_generator(begin):
         assert torch.equal(value, source.model.generator.state_dict()[name])
     log = Path(other.log_dir, f'{other.timestamp}.log').read_text()
     assert f'The discriminators of {path} are of another architecture: left' in log
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (
+            {'model.data_preprocessor.hole_colour': (1, 2, 3)},
+            r"hole_colour was '127.* '1\.00",
+        ),
+        (
+            {'model.data_preprocessor.hole_fill': 'membrane'},
+            "hole_fill was 'colour' and is",
+        ),
+        ({'model.encdec.residual': True}, 'residual was False and is True'),
+        ({'model.encdec.decoder.out_act': 'sigmoid'}, "out_act was 'Hardtanh' and is 'Sigmoid'"),
+    ],
+)
+def test_weights_remember_what_they_were_trained_with(options, said, begin):
+    source = begin({})
+    weights = {'load_from': f'{source.work_dir}/iter_1.pth'}
+    other = source.cfg.copy()
+    other.merge_from_dict(options)
+    with pytest.raises(UserError, match=f'iter_1.pth was trained in another model: .*{said}'):
+        Inpainter(other, weights['load_from'], 'cpu')
+    with pytest.raises(UserError, match=f'iter_1.pth was trained in another model: .*{said}'):
+        begin({**options, **weights}, 'test')
+    trained = begin({**options, **weights})  # on purpose, maybe: said, and gone on
+    log = Path(trained.log_dir, f'{trained.timestamp}.log').read_text()
+    assert re.search(f'iter_1.pth was trained in another model: .*{said}', log)
+    Inpainter(source.cfg, weights['load_from'], 'cpu')
+    begin(weights, 'test')
 
 
 def test_keys_within_one_another_make_a_path_and_sentences_that_have_it_stay():

@@ -12,7 +12,12 @@ from mmengine import Config
 from mmengine.device import get_device
 from PIL import Image
 
-from mmedit_gl.checkpoint import best_weights, load_weights, read_checkpoint
+from mmedit_gl.checkpoint import (
+    best_weights,
+    load_weights,
+    read_checkpoint,
+    trained_otherwise,
+)
 from mmedit_gl.engine import load_config
 from mmedit_gl.errors import UserError, configures
 from mmedit_gl.models import GLInpaintor, GLPreprocessor, HoleAware, to_float, to_uint8
@@ -40,7 +45,10 @@ def init_model(
     with configures('model'):
         model = MODELS.build(cfg.model)
     if checkpoint is not None:
-        load_weights(model, best_weights(read_checkpoint(checkpoint)), checkpoint)
+        content = read_checkpoint(checkpoint)
+        if otherwise := trained_otherwise(model, content):
+            raise UserError(f'{checkpoint} was trained in another model: {otherwise}')
+        load_weights(model, best_weights(content), checkpoint)
     with configures('device'):
         return model.to(device or get_device(), memory_format=torch.channels_last).eval()
 

@@ -29,6 +29,7 @@ from mmedit_gl.checkpoint import (
     discriminators_differ,
     load_weights,
     read_checkpoint,
+    trained_otherwise,
 )
 from mmedit_gl.engine.lock import locked
 from mmedit_gl.engine.mmengine_fixes import init_gloo, is_worth_reading
@@ -248,6 +249,10 @@ class Runner(MMEngineRunner):
             meta.pop('config', None)
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         weights = checkpoint['state_dict'] if self._resume else best_weights(checkpoint)
+        if otherwise := trained_otherwise(self.model, checkpoint):
+            if not isinstance(self._train_loop, BaseLoop):
+                raise UserError(f'{filename} was trained in another model: {otherwise}')
+            self.logger.warning(f'{filename} was trained in another model: {otherwise}')
         if not self._resume and discriminators_differ(self.model, weights):
             weights = {key: value for key, value in weights.items() if key.startswith('generator.')}
             self.logger.info(f'The discriminators of {filename} are of another architecture: left')
@@ -340,7 +345,11 @@ class Runner(MMEngineRunner):
         Raises `UserError` if it cannot be written.
         """
         kwargs['save_param_scheduler'] = self.param_schedulers is not None
-        kwargs['meta'] = {**kwargs.get('meta', {}), 'run': self._identity(self.seed)}
+        kwargs['meta'] = {
+            **kwargs.get('meta', {}),
+            'run': self._identity(self.seed),
+            'trained_with': self.model.trained_with,
+        }
         beside = Path(out_dir, f'{filename}.part')
         try:
             super().save_checkpoint(out_dir, beside.name, *args, **kwargs)

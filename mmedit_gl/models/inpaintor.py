@@ -73,6 +73,19 @@ class GLInpaintor(BaseModel):
         self.local_size = pair('model.train_cfg.local_size', local_size, 1)
 
     @property
+    def trained_with(self) -> dict[str, str | bool]:
+        """What the weights were trained with and do not show: how a hole begins, how it ends."""
+        preprocessor, decoder = self.data_preprocessor, self.generator.decoder
+        colour = (preprocessor.hole_colour * 127.5 + 127.5).flatten().tolist()
+        is_filled = preprocessor.hole_fill != 'colour'
+        return dict(
+            hole_fill=preprocessor.hole_fill,
+            hole_colour='any' if is_filled else ', '.join(f'{value:.2f}' for value in colour),
+            residual=self.generator.residual,
+            out_act=type(decoder.out_act).__name__,
+        )
+
+    @property
     def phase(self) -> Phase:
         """The phase of the run's current iteration."""
         iteration = MessageHub.get_current_instance().get_info('iter')
