@@ -228,10 +228,15 @@ def test_masks_of_a_set_are_drawn_at_random(mask_files):
     assert {r['mask_bbox'] for r in results} == {(10, 30, 10, 20), (11, 30, 9, 20)}
 
 
-def test_a_mask_of_another_size_is_refused(mask_files):
-    load_mask = LoadMask('file', dict(mask_dir=str(mask_files)))
-    with pytest.raises(UserError, match=r'picture.jpg has 48x64 pixels, the picture 40x64'):
-        load_mask(sample(random_image(0, 40, 64)))
+@pytest.mark.parametrize('max_holes', [0, 1, 9])
+def test_a_mask_of_another_size_is_refused(mask_files, max_holes):
+    own = dict(mask_mode='file', mask_config=dict(mask_dir=str(mask_files)))
+    sources = [own, dict(mask_mode='ff')]
+    mix = dict(mask_mode='mix', mask_config=dict(sources=sources, max_holes=max_holes))
+    message = r'picture.jpg has 48x64 pixels, the picture 40x64 .* as \S+/picture.png$'
+    with pytest.raises(UserError, match=message):
+        for seed in range(9):
+            LoadMask(**(mix if max_holes else own))(sample(random_image(0, 40, 64), seed))
 
 
 def test_an_empty_and_a_missing_mask_are_refused(mask_files):

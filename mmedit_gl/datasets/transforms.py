@@ -250,13 +250,7 @@ class LoadMask(BaseTransform):
         return results
 
     def _next(self, results: dict) -> np.ndarray:
-        mask, img = self.source(results), results['gt_img']
-        if mask.shape != img.shape[:2]:
-            raise UserError(
-                f'the mask for {results["img_path"]} has {mask.shape[0]}x{mask.shape[1]} pixels, '
-                f'the picture {img.shape[0]}x{img.shape[1]} where LoadMask stands in the pipeline: '
-                'give masks of that size'
-            )
+        mask = self.source(results)
         if mask.all():
             raise ImageError(
                 f'the mask for {results["img_path"]} covers the whole picture: draw smaller holes'
@@ -312,7 +306,7 @@ class _MaskOfImage:
 
     def __call__(self, results: dict) -> np.ndarray:
         name = Path(results.get('name') or Path(results['img_path']).name)
-        mask = _read_mask(self.mask_dir / name.with_suffix('.png'))
+        mask = _read_mask(self.mask_dir / name.with_suffix('.png'), results)
         for flip_code in results.get('flips', []):
             mask = cv2.flip(mask, flip_code)
         return mask
@@ -323,15 +317,12 @@ class _MaskOfSet:
         self.paths = read_list(mask_list_file).below(f'{Path(prefix)}/')
 
     def __call__(self, results: dict) -> np.ndarray:
-        return self._read(results['rng'].integers(len(self.paths)))
-
-    def _read(self, index: int) -> np.ndarray:
-        return _read_mask(Path(self.paths[index]))
+        return _read_mask(Path(self.paths[results['rng'].integers(len(self.paths))]), results)
 
 
 class _MaskOfList(_MaskOfSet):
     def __call__(self, results: dict) -> np.ndarray:
-        return self._read(results['sample_idx'] % len(self.paths))
+        return _read_mask(Path(self.paths[results['sample_idx'] % len(self.paths)]), results)
 
 
 class _MaskOfMix:
@@ -358,12 +349,19 @@ class _MaskOfMix:
         return np.maximum.reduce([self.sources[i](results) for i in drawn])
 
 
-def _read_mask(path: Path) -> np.ndarray:
+def _read_mask(path: Path, results: dict) -> np.ndarray:
     try:
         mask = painted(path)
     except ImageError as error:
         # A missing mask is not one bad picture among millions: the set is incomplete.
         raise UserError(str(error)) from None
+    height, width = results['gt_img'].shape[:2]
+    if mask.shape != (height, width):
+        raise UserError(
+            f'the mask for {results["img_path"]} has {mask.shape[0]}x{mask.shape[1]} pixels, the '
+            f'picture {height}x{width} where LoadMask stands in the pipeline: give a mask of that '
+            f'size as {path}'
+        )
     if not mask.any():
         raise UserError(
             f'the mask is empty: {path} has no pixel that is painted or at least half of white'
