@@ -487,16 +487,16 @@ def test_an_unreadable_picture_is_an_error_in_testing(trained, refused, tmp_path
     [
         ((32, 64), 255, r'the mask for \S*_0000000\d.jpg has 32x64 pixels, the picture 64x64'),
         ((64, 64), 0, 'the mask is empty'),
-        (None, 0, r'cannot read \S*masks/Places365_val_00000000.png'),
+        (None, 0, r'cannot read \S*masks/val_large/Places365_val_00000000.png'),
     ],
     ids=['size', 'empty', 'missing'],
 )
 def test_a_mask_that_does_not_fit_is_an_error(
     trained, refused, config, tmp_path, shape, value, message
 ):
-    (tmp_path / 'masks').mkdir()
+    (tmp_path / 'masks/val_large').mkdir(parents=True)
     for i in range(4 if shape else 0):
-        path = tmp_path / f'masks/Places365_val_{i:08d}.png'
+        path = tmp_path / f'masks/val_large/Places365_val_{i:08d}.png'
         cv2.imwrite(str(path), np.full(shape, value, np.uint8))
     cfg = load_config(config)
     (step,) = [s for s in cfg.test_dataloader.dataset.pipeline if s.type == 'LoadMask']
