@@ -420,9 +420,8 @@ def test_a_worker_that_is_killed_ends_the_run_in_one_sentence(short, tmp_path):
     status, stdout, stderr = run.end()
     assert time.monotonic() - begin < 60
     assert status == 1
-    (line,) = stderr.splitlines()
     assert re.fullmatch(
-        'error: a process that loads .*DataLoader worker.*; go on by --resume', line
+        r'error: a process that loads .*DataLoader worker.*; go on by --resume\n', stderr
     )
     assert 'Traceback' not in stdout
 
