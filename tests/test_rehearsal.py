@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT, random_image, run_tool, shrink
+from mmengine.evaluator import BaseMetric
 
 from mmedit_gl.apis import Inpainter
 from mmedit_gl.engine import Runner, load_config
 from mmedit_gl.errors import UserError, configures
+from mmedit_gl.registry import METRICS
 
 NAMES = itertools.count()
 SAMPLER = 'gives pictures no seeds for their crops and holes: expected DrawSampler for training'
@@ -220,6 +222,24 @@ def test_a_rehearsal_changes_neither_weights_nor_random_numbers_nor_scores(begin
     assert state(first)[1] == state(plain)[1]
     (metric,) = first.val_loop.evaluator.metrics
     assert len(metric.pictures) == 4
+
+
+@METRICS.register_module()
+class Count(BaseMetric):
+    """A metric of one's own, as mmengine has them."""
+
+    def process(self, data_batch, data_samples):
+        self.results += [sample['img_path'] for sample in data_samples]
+
+    def compute_metrics(self, results):
+        return dict(count=len(set(results)))
+
+
+def test_a_metric_of_ones_own_is_rehearsed_and_forgets_it(begin):
+    evaluator = dict(_delete_=True, type='Count')
+    options = {'val_evaluator': evaluator, 'default_hooks.checkpoint.save_best': None}
+    runner = begin(options)
+    assert runner.message_hub.get_scalar('val/count').current() == 4
 
 
 def test_pictures_of_several_sizes_are_tested_one_by_one_or_refused(begin, tmp_path):

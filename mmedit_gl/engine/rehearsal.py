@@ -37,7 +37,7 @@ def rehearse_evaluation(model: nn.Module, loop: BaseLoop, mode: str) -> None:
     with configures(f'{mode}_evaluator'):
         loop.evaluator.process(data_samples=outputs, data_batch=batch)
         for metric in loop.evaluator.metrics:
-            metric.reset()
+            metric.results.clear()
 
 
 def first_batch(dataloader: DataLoader, count: int) -> dict:

@@ -161,6 +161,8 @@ class InpaintingMetrics(BaseMetric):
         self.pictures = []
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        if self.fids and not self.results:  # of an evaluation that was given up
+            self.fids.clear()
         gt_img, mask = (torch.stack([s[name] for s in data_samples]) for name in ('gt_img', 'mask'))
         completions = complete(data_samples, self.baselines)
         scores = {
@@ -181,12 +183,6 @@ class InpaintingMetrics(BaseMetric):
                     },
                 )
             )
-
-    def reset(self) -> None:
-        """Forget what has been measured."""
-        self.results.clear()
-        if self.fids:
-            self.fids.clear()
 
     def _score(
         self, method: str, pred: Tensor, target: Tensor, mask: Tensor
