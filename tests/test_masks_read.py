@@ -74,6 +74,12 @@ def load_mask(mode: str, folder: Path) -> LoadMask:
     return LoadMask('mix', dict(sources=[step])) if is_mix else LoadMask(**step)
 
 
+@pytest.mark.parametrize('mode', ['set', 'list', 'mix of set'])
+def test_a_listed_mask_that_is_not_there_is_missed_at_once(tmp_path, mode):
+    with pytest.raises(UserError, match=f'no mask {tmp_path}/picture.png, which {tmp_path}/list.t'):
+        load_mask(mode, tmp_path)
+
+
 @pytest.mark.parametrize('mode', MODES)
 @pytest.mark.parametrize('kind', KINDS)
 def test_every_way_to_a_file_reads_every_kind_of_mask_as_the_tools_do(tmp_path, mode, kind):

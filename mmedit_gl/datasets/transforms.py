@@ -18,7 +18,6 @@ from mmengine.utils import is_seq_of
 from mmedit_gl.datasets.image_dataset import read_image
 from mmedit_gl.datasets.masks import (
     bbox2mask,
-    check_count,
     free_form_mask,
     irregular_mask,
     mask2bbox,
@@ -27,7 +26,7 @@ from mmedit_gl.datasets.masks import (
     shapes_mask,
 )
 from mmedit_gl.datasets.names import read_list
-from mmedit_gl.errors import ImageError, UserError
+from mmedit_gl.errors import ImageError, UserError, check_count
 from mmedit_gl.pictures import painted
 from mmedit_gl.registry import TRANSFORMS
 
@@ -315,6 +314,9 @@ class _MaskOfImage:
 class _MaskOfSet:
     def __init__(self, mask_list_file: str, prefix: str = ''):
         self.paths = read_list(mask_list_file).below(f'{Path(prefix)}/')
+        # Not when it is drawn, which may be after days.
+        if missing := next((path for path in self.paths if not Path(path).is_file()), None):
+            raise UserError(f'no mask {missing}, which {mask_list_file} lists')
 
     def __call__(self, results: dict) -> np.ndarray:
         return _read_mask(Path(self.paths[results['rng'].integers(len(self.paths))]), results)
