@@ -6,7 +6,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TextIO
 
 from mmengine.dist import broadcast_object_list, is_main_process
 
@@ -18,13 +17,13 @@ def locked(folder: str | Path) -> Iterator[str | None]:
     """Hold a folder for the processes of this run, until the main one leaves or ends, in any way.
 
     The system keeps the lock (POSIX), on network disks too, and processes that load pictures do not
-    share it. Gives why there is none where a disk has no locks. Raises `UserError`, in all
-    processes, where another run holds the folder.
+    share it; its file goes with it. Gives why there is none where a disk has no locks. Raises
+    `UserError`, in all processes, where another run holds the folder.
     """
     with ExitStack() as stack:
         found = [None, None]
         if is_main_process():
-            found = _lock(stack.enter_context(Path(folder, '.lock').open('a+')))
+            found = _lock(Path(folder, '.lock'), stack)
         broadcast_object_list(found)
         holder, no_lock = found
         if holder:
@@ -35,17 +34,22 @@ def locked(folder: str | Path) -> Iterator[str | None]:
         yield no_lock
 
 
-def _lock(file: TextIO) -> list[str | None]:
+def _lock(path: Path, stack: ExitStack) -> list[str | None]:
     """Who holds the lock instead, and why there is none."""
     import fcntl  # which Windows does not have, where pictures are completed all the same
 
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EAGAIN):
-            return [None, str(error)]
-        file.seek(0)
-        return [file.read() or 'it has just begun', None]
+    while True:
+        file = stack.enter_context(path.open('a+'))
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                return [None, str(error)]
+            file.seek(0)
+            return [file.read() or 'it has just begun', None]
+        if os.fstat(file.fileno()).st_nlink:  # not taken away by the run before, meanwhile
+            break
+    stack.callback(path.unlink)
     file.truncate(0)
     file.write(f'process {os.getpid()} on {socket.gethostname()}')
     file.flush()
