@@ -1,103 +1,124 @@
 """What goes wrong on the user's side, said in one sentence."""
 
 import errno
-import re
 import sys
-import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from reprlib import Repr
+
+BRIEF = Repr()
+BRIEF.maxstring = 60
+PLAIN = bool | int | float | str | tuple
 
 
 class UserError(ValueError):
     """A mistake its user can mend: what, what was expected, what came, the remedy."""
 
     key = ''  # the dotted path of the part of a configuration that it is about, if one is known
+    status = 2  # with which a command ends
 
 
 class ImageError(UserError):
     """One image or mask that cannot be used; training goes on without it."""
 
 
+class LostProcessError(UserError):
+    """Another process of a run is gone, by no mistake of this one."""
+
+    status = 1
+
+
+def check_count(name: str, value: int, least: int = 1) -> None:
+    """Raises `UserError` for what is no whole number of at least so many."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise UserError(f'{name}: expected a whole number of at least {least}, got {value!r}')
+
+
 @contextmanager
-def configures(key: str) -> Iterator[None]:
+def configures(key: str, configuration: object = None) -> Iterator[None]:
     """What fails here is the configuration's fault: a `UserError` that begins with its `key`.
 
-    Keys of parts within one another make a path.
+    Keys of parts within one another make a path. In `configuration`, what stands at the key, that
+    of the part is found which was being built.
     """
     try:
         yield
     except Exception as error:
-        inner = error.key if isinstance(error, UserError) else ''
-        text = _sentence(error).removeprefix(f'{inner}: ')
+        part = getattr(error, 'part', configuration)
+        inner = getattr(error, 'key', '')
+        text = str(error).removeprefix(f'{inner}: ')
+        if not isinstance(error, UserError):
+            text = _sentence(error) + _given(part)
+        inner = next(_places(part, configuration), '') or inner
         path = f'{key}.{inner}' if inner and not inner.startswith('[') else f'{key}{inner}'
         if isinstance(error, UserError) and text.startswith(path):
             raise  # it says so itself
         said = UserError(f'{path}: {text}')
-        said.key = path
+        said.key, said.part = path, part
         raise said from error
 
 
+@contextmanager
+def concerns(what: str) -> Iterator[None]:
+    """What fails here in any way is a `UserError` that begins so, unless it is one."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f'{what}: {_sentence(error)}') from error
+
+
 def _sentence(error: Exception) -> str:
-    """What an exception of any class says, in one line."""
-    if isinstance(error, UserError):
-        return str(error)
-    text = ' '.join(str(error.args[0] if error.args else error).split())
+    """The first sentence of what an exception of any class says."""
+    text = ' '.join(str(error.args[0] if error.args else error).split()).partition('. ')[0]
     if isinstance(error, KeyError) and text.isidentifier():
         return f'{text} is missing'
-    text = text.partition('. Please check')[0]  # mmengine's registries go on at length
     return text or type(error).__name__
+
+
+def _given(part: object) -> str:
+    """The plain values of a part of a configuration."""
+    if isinstance(part, dict):
+        plain = {key: value for key, value in part.items() if isinstance(value, PLAIN)}
+        values = ', '.join(f'{key}={BRIEF.repr(value)}' for key, value in plain.items())
+    else:
+        values = BRIEF.repr(part) if isinstance(part, PLAIN) else ''
+    return f' (given {values})' if values else ''
+
+
+def _places(part: object, configuration: object) -> Iterator[str]:
+    """The dotted paths at which a part stands in a configuration."""
+    items = {}
+    if isinstance(configuration, dict):
+        items = configuration
+    elif isinstance(configuration, list | tuple):
+        items = dict(enumerate(configuration))
+    for key, item in items.items():
+        if item == part:
+            yield f'{key}'
+        for place in _places(part, item):
+            yield f'{key}.{place}'
 
 
 @contextmanager
 def one_sentence_errors() -> Iterator[None]:
-    """End a command with one sentence on stderr and the exit status 2 for a `UserError`.
+    """End a command with one sentence on stderr, and the status of its `UserError`.
 
-    The death of one of the run's other processes has the status 1, Ctrl-C 130. Every other
-    exception is a defect of the program and keeps its traceback.
+    Ctrl-C has the status 130. Every other exception is a defect of the program and keeps its
+    traceback.
     """
     try:
-        with _true_causes():
-            yield
+        yield
     except UserError as error:
-        # A data loader's worker hands on its whole traceback as the message.
-        own = re.split(r'^mmedit_gl\.errors\.\w+: ', str(error), flags=re.MULTILINE)
-        message, status = own[-1], 2
-    except RuntimeError as error:
-        if 'DataLoader worker' in str(error):
-            dead = f'a process that loads pictures ended ({error})'
-        elif re.search('gloo|NCCL|[Cc]onnection', str(error)):
-            reason = re.sub(r'^\[\S+\] ', '', str(error))  # gloo's begins with its source file
-            reason = reason.split('. ')[0]
-            dead = f'another process of the run ended or cannot be reached ({reason})'
-        else:
-            raise
-        message, status = f'{" ".join(dead.split())}; go on by --resume', 1
+        message, status = str(error), error.status
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        message, status = f'{error}: make room, and go on by --resume', 2
+        message, status = f'{error}: make room, and begin again; a training goes on by --resume', 2
     except KeyboardInterrupt:
         message, status = 'interrupted', 130
     else:
         return
     print(f'error: {message.strip()}', file=sys.stderr)
     sys.exit(status)
-
-
-@contextmanager
-def _true_causes() -> Iterator[None]:
-    try:
-        yield
-    except (OSError, EOFError) as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        if any(frame.filename.endswith('dataloader.py') for frame in frames):
-            # A process that loads pictures died; the signal that says so is on its way.
-            time.sleep(1)
-        raise
-    except SyntaxError as error:
-        # mmengine says so of whatever comes while it formats a configuration, Ctrl-C too.
-        cause = error
-        while 'Failed to format the config' in str(error) and cause.__context__:
-            cause = cause.__context__
-        raise cause from None

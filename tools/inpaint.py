@@ -12,7 +12,7 @@ import torch
 from mmedit_gl.apis import Inpainter
 from mmedit_gl.apis.folders import FolderJobs, Job, in_stages, passed_over
 from mmedit_gl.datasets.progress import progress_bar
-from mmedit_gl.engine import leave_processes
+from mmedit_gl.engine import shared_work
 from mmedit_gl.errors import ImageError, UserError, one_sentence_errors
 from mmedit_gl.evaluation import make_folder, strip
 from mmedit_gl.pictures import (
@@ -174,13 +174,13 @@ def complete_folder(args: argparse.Namespace) -> None:
         for error in jobs.unreadable:
             print(f'error: {error}', file=sys.stderr)
     counts = torch.tensor([completed, jobs.skipped, failed])
-    if processes > 1:
-        torch.distributed.all_reduce(counts)
-    if not rank:
-        if jobs.others:
-            print(passed_over(jobs.others))
-        print(summary(*counts.tolist(), args.out), flush=True)
-    leave_processes()  # not before: torchrun ends all when one has failed
+    with shared_work():  # to its end, for torchrun ends all when one has failed
+        if processes > 1:
+            torch.distributed.all_reduce(counts)
+        if not rank:
+            if jobs.others:
+                print(passed_over(jobs.others))
+            print(summary(*counts.tolist(), args.out), flush=True)
     if counts[2]:
         sys.exit(1)
 

@@ -17,8 +17,8 @@ from mmedit_gl.engine import (
     Options,
     Runner,
     TestProgressHook,
-    leave_processes,
     load_config,
+    shared_work,
 )
 from mmedit_gl.errors import UserError, one_sentence_errors
 from mmedit_gl.evaluation import (
@@ -154,20 +154,20 @@ def main() -> None:
     for path in (args.out and Path(args.out).parent, args.report):
         if path:  # what cannot be written is said before the work
             make_folder(Path(path))
-    runner = Runner.from_cfg(cfg)
     draws = []
-    with Progress(disable=not is_main_process()) as progress:
-        runner.register_hook(TestProgressHook(progress))
-        for seed in range(runner.seed, runner.seed + args.draws):
-            runner.test_dataloader.sampler.seed = seed
-            metrics = runner.test()
-            (metric,) = runner.test_evaluator.metrics
-            draws.append((metrics, metric.pictures))
-            for hook in runner.hooks:
-                if isinstance(hook, CompletionsHook):
-                    hook.max_images = 0  # the strips are those of the first draw
-    is_main = is_main_process()
-    leave_processes()
+    with shared_work():
+        runner = Runner.from_cfg(cfg)
+        with Progress(disable=not is_main_process()) as progress:
+            runner.register_hook(TestProgressHook(progress))
+            for seed in range(runner.seed, runner.seed + args.draws):
+                runner.test_dataloader.sampler.seed = seed
+                metrics = runner.test()
+                (metric,) = runner.test_evaluator.metrics
+                draws.append((metrics, metric.pictures))
+                for hook in runner.hooks:
+                    if isinstance(hook, CompletionsHook):
+                        hook.max_images = 0  # the strips are those of the first draw
+        is_main = is_main_process()
     if not is_main:
         return
     found = evaluation(about(args, runner.seed), draws)

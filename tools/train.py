@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.dist import is_main_process
 
-from mmedit_gl.engine import Options, Runner, checkpoints, leave_processes, load_config
+from mmedit_gl.engine import Options, Runner, checkpoints, load_config, shared_work
 from mmedit_gl.errors import UserError, one_sentence_errors
 from mmedit_gl.evaluation import metrics_table, summarize
 
@@ -57,10 +57,10 @@ def main() -> None:
             if cfg.optim_wrapper.get(name):
                 cfg.optim_wrapper[name].type = 'AmpOptimWrapper'
 
-    runner = Runner.from_cfg(cfg)
-    runner.train()
-    is_main = is_main_process()
-    leave_processes()
+    with shared_work():
+        runner = Runner.from_cfg(cfg)
+        runner.train()
+        is_main = is_main_process()
     if not is_main:
         return
     metrics = work_dir / 'metrics.json'

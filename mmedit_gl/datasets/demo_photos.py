@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from mmedit_gl.datasets.image_dataset import ImageDataset
-from mmedit_gl.datasets.masks import check_count
-from mmedit_gl.errors import UserError
+from mmedit_gl.errors import UserError, check_count
 from mmedit_gl.registry import DATASETS
 
 # The retina and the deep field are left out: few pictures have their red or their black.

@@ -12,9 +12,8 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from mmedit_gl.datasets.database import NAMES, check_database, read_entry
-from mmedit_gl.datasets.masks import check_count
 from mmedit_gl.datasets.names import find_pictures, read_lines, read_list
-from mmedit_gl.errors import ImageError, UserError
+from mmedit_gl.errors import ImageError, UserError, check_count
 from mmedit_gl.registry import DATASETS, TRANSFORMS
 
 MAX_ATTEMPTS = 20

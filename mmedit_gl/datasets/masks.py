@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from mmengine.utils import is_seq_of, to_2tuple
 
-from mmedit_gl.errors import UserError
+from mmedit_gl.errors import UserError, check_count
 
 
 def random_bbox(
@@ -217,12 +217,6 @@ def pair(name: str, value: int | tuple[int, int], least: int = 0) -> tuple[int, 
             f'{value!r}'
         )
     return tuple(sides)
-
-
-def check_count(name: str, value: int) -> None:
-    """Raises `UserError` for what is no whole number of at least 1."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UserError(f'{name}: expected a whole number of at least 1, got {value!r}')
 
 
 def _check_number(name: str, value: float, least: float = -math.inf) -> None:

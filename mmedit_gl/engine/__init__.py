@@ -13,9 +13,9 @@ from .hooks import (
     TestProgressHook,
     TrainSamplesHook,
 )
-from .mmengine_fixes import leave_processes
 from .openmmlab_configs import generation, translate
 from .optimizers import AmpOptimWrapper, MultiOptimWrapperConstructor
+from .processes import PictureLoader, shared_work
 from .runner import Runner, TrainLoop, checkpoints
 from .translation import wrapped
 
@@ -29,6 +29,7 @@ __all__ = [
     'MultiOptimWrapperConstructor',
     'Options',
     'PhaseHook',
+    'PictureLoader',
     'Runner',
     'RuntimeInfoHook',
     'SkippedImagesHook',
@@ -37,9 +38,9 @@ __all__ = [
     'TrainSamplesHook',
     'checkpoints',
     'generation',
-    'leave_processes',
     'load_config',
     'read_config',
+    'shared_work',
     'translate',
     'wrapped',
 ]

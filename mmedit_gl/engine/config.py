@@ -57,7 +57,11 @@ class Options(DictAction):
 
     @staticmethod
     def _parse_iterable(value: str) -> Any:
-        return literal_eval(value) if value.startswith('{') else DictAction._parse_iterable(value)
+        if value.startswith('{'):
+            return literal_eval(value)
+        if not set(value) & set(',[('):  # mmengine takes the spaces out of names too
+            return DictAction._parse_int_float_bool(value.strip('\'"'))
+        return DictAction._parse_iterable(value)
 
 
 def load_config(path: str | Path, options: dict | None = None) -> Config:

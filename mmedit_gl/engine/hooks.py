@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from mmedit_gl.engine.runner import Runner, checkpoints, iteration
-from mmedit_gl.errors import UserError
+from mmedit_gl.errors import UserError, check_count
 from mmedit_gl.evaluation import HIGHER_IS_BETTER, save_json, strip
 from mmedit_gl.registry import HOOKS
 
@@ -27,8 +27,8 @@ from mmedit_gl.registry import HOOKS
 class PhaseHook(Hook):
     """Says which phase begins, and takes the losses of the one before out of the log.
 
-    Raises `UserError` at once if the run will come to a phase that the model cannot train, or if it
-    begins behind the generator's without weights.
+    Raises `UserError` at once if the run will come to a phase for which the model lacks a network
+    or an optimizer, or if it begins behind the generator's without weights.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -39,6 +39,14 @@ class PhaseHook(Hook):
                 f'model has none (disc=None): give it disc and loss_gan, or set '
                 f'model.train_cfg.iter_tc to max_iters={runner.max_iters}'
             )
+        trained = dict(
+            generator=model.iter_tc > 0 or runner.max_iters > model.iter_td,
+            disc=runner.max_iters > model.iter_tc,
+        )
+        optimized = set(runner.optim_wrapper.keys())
+        for name, is_trained in trained.items():
+            if is_trained and name not in optimized:
+                raise UserError(f'optim_wrapper.{name}: expected one, for the run trains {name}')
         if model.iter_tc == 0 and not runner._load_from:
             raise UserError(
                 "iter_tc=0: the run begins behind the generator's phase: expected weights of an "
@@ -74,6 +82,7 @@ class LoggerHook(MMEngineLoggerHook):
     """Writes a line of the log every `interval` iterations."""
 
     def __init__(self, interval: int):
+        check_count('LoggerHook: interval', interval)
         super().__init__(interval=interval, log_metric_by_epoch=False)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, *args, **kwargs) -> None:
@@ -91,6 +100,8 @@ class SkippedImagesHook(Hook):
     """
 
     def __init__(self, max_ratio: float = 0.01):
+        if not 0 <= max_ratio <= 1:
+            raise UserError(f'SkippedImagesHook: expected a max_ratio in [0, 1], got {max_ratio}')
         self.max_ratio = max_ratio
         self.draws = self.failures = 0
         self.named = set()
@@ -166,16 +177,18 @@ class CheckpointHook(Hook):
     metric `save_best`. An `interval` of -1 is none, with -1 for `max_keep_ckpts` every one stays.
     What is older goes when the new is written; mmengine's hook of this name removes it before. At
     SIGTERM and SIGINT (Ctrl-C) the run is saved after the iteration and ends with the status 128 +
-    the signal's number; a second SIGINT ends it at once. Raises `UserError` rather than save
-    weights that are not finite.
+    the signal's number; a second SIGINT ends it at once. Raises `UserError` for a metric that no
+    validation gives, and rather than save weights that are not finite.
     """
 
     priority = 'VERY_LOW'
 
     def __init__(self, interval: int, max_keep_ckpts: int = 3, save_best: str | None = None):
         for name, value in dict(interval=interval, max_keep_ckpts=max_keep_ckpts).items():
-            if value < 1 and value != -1:
-                raise UserError(f'CheckpointHook: expected {name} >= 1, or -1, got {value}')
+            if value != -1:
+                check_count(f'CheckpointHook: {name}, if not -1', value)
+        if not isinstance(save_best, str | None):
+            raise UserError(f'CheckpointHook: save_best: expected a metric, got {save_best!r}')
         self.interval, self.max_keep_ckpts, self.save_best = interval, max_keep_ckpts, save_best
         self.signal = None
 
@@ -184,6 +197,11 @@ class CheckpointHook(Hook):
         if self.interval > 0:
             loop.check_accumulation(checkpoint_interval=self.interval)
         loop.check_accumulation(val_interval=loop.val_interval)
+        if self.save_best and loop.metrics and self.save_best not in loop.metrics:
+            raise UserError(
+                'default_hooks.checkpoint.save_best: expected one of the metrics '
+                f'{sorted(loop.metrics)}, got {self.save_best!r}'
+            )
         self.handlers = {
             number: signal.signal(number, self._remember)
             for number in (signal.SIGTERM, signal.SIGINT)
@@ -214,11 +232,6 @@ class CheckpointHook(Hook):
         self._stop_if_asked(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
-        if self.save_best and self.save_best not in metrics:
-            raise UserError(
-                f'CheckpointHook: expected save_best to be one of the metrics {sorted(metrics)}, '
-                f'got {self.save_best!r}'
-            )
         if self.save_best and self._is_best(metrics[self.save_best], runner):
             runner.message_hub.update_info('best_score', metrics[self.save_best])
             self._save(runner, f'best_{self.save_best}_iter_{runner.iter}.pth')
@@ -260,10 +273,13 @@ class CheckpointHook(Hook):
 class TrainSamplesHook(Hook):
     """Draws the first `max_images` of a training batch, original | masked | completed.
 
-    The picture goes to the visualizer every `interval` iterations.
+    The picture goes to the visualizer every `interval` iterations, with -1 never.
     """
 
     def __init__(self, interval: int, max_images: int = 4):
+        if interval != -1:
+            check_count('TrainSamplesHook: interval, if not -1', interval)
+        check_count('TrainSamplesHook: max_images', max_images)
         self.interval, self.max_images = interval, max_images
 
     def after_train_iter(
@@ -288,6 +304,8 @@ class CompletionsHook(Hook):
     """
 
     def __init__(self, out_dir: str | None = None, max_images: int | None = 16):
+        if max_images is not None:
+            check_count('CompletionsHook: max_images', max_images, least=0)
         self.out_dir, self.max_images = out_dir, max_images
 
     def _write(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: list[dict]) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import mmengine.config.config
 import torch
 import torch.distributed
-from mmengine.dist import barrier, is_distributed
+from mmengine import Config, Registry
+from mmengine.dist import is_distributed
 
 
 def _formatted_once(format_code: Callable) -> Callable:
@@ -27,7 +28,42 @@ def _formatted_once(format_code: Callable) -> Callable:
     return remembered
 
 
+def _interrupted_by_itself(pretty_text: property) -> property:
+    """Lets Ctrl-C be one while a configuration is formatted, where mmengine says that it is wrong.
+
+    Goes with `test_ctrl_c_is_itself_while_a_configuration_is_formatted`.
+    """
+
+    def formatted(self: Config) -> str:
+        try:
+            return pretty_text.fget(self)
+        except SyntaxError as error:
+            raise error.__context__ or error from None
+
+    return property(formatted)
+
+
+def _remembering_parts(build: Callable) -> Callable:
+    """Keeps with an exception the part of a configuration, `part`, that could not be built.
+
+    mmengine says what went wrong in a class, and not where it was asked for. Goes with
+    `test_a_run_that_cannot_be_is_refused_by_one_sentence_with_the_key`.
+    """
+
+    def remembering(self: Registry, cfg: dict, *args, **kwargs) -> object:
+        try:
+            return build(self, cfg, *args, **kwargs)
+        except Exception as error:
+            if not hasattr(error, 'part'):
+                error.part = cfg
+            raise
+
+    return remembering
+
+
 mmengine.config.config.FormatCode = _formatted_once(mmengine.config.config.FormatCode)
+Config.pretty_text = _interrupted_by_itself(Config.pretty_text)
+Registry.build = _remembering_parts(Registry.build)
 
 
 def init_gloo(launcher: str) -> None:
@@ -46,17 +82,6 @@ def init_gloo(launcher: str) -> None:
         env.setdefault('MASTER_PORT', '29500')
         env.update(RANK=env['SLURM_PROCID'], WORLD_SIZE=env['SLURM_NTASKS'])
     torch.distributed.init_process_group('gloo')
-
-
-def leave_processes() -> None:
-    """Ends the process group of a distributed run, once all processes are here.
-
-    mmengine leaves it to the interpreter's end, of which NCCL warns, and there one process may be
-    gone while another still listens to it. Goes with `test_two_processes_train_on_cpu`.
-    """
-    if is_distributed():
-        barrier()
-        torch.distributed.destroy_process_group()
 
 
 def is_worth_reading(record: logging.LogRecord) -> bool:

@@ -23,28 +23,27 @@ def rehearse_training(model: nn.Module, dataloader: DataLoader) -> None:
 
 
 @torch.no_grad()
-def rehearse_evaluation(model: nn.Module, loop: BaseLoop, mode: str) -> None:
-    """One picture through the pipeline, the networks and the metrics of `mode`, val or test.
+def rehearse_evaluation(model: nn.Module, loop: BaseLoop, mode: str) -> dict[str, float]:
+    """The metrics of `mode`, val or test, of a picture or two, by the pipeline and the networks.
 
     Raises `UserError` with the configuration's key for whatever fails.
     """
     with configures(f'{mode}_dataloader'):
-        batch = first_batch(loop.dataloader, 1)
+        batch = first_batch(loop.dataloader, 2)
     with configures('model'):
         was_training = model.training
         outputs = model.eval().test_step(batch)
         model.train(was_training)
     with configures(f'{mode}_evaluator'):
         loop.evaluator.process(data_samples=outputs, data_batch=batch)
-        for metric in loop.evaluator.metrics:
-            metric.results.clear()
+        return loop.evaluator.evaluate(len(outputs))
 
 
 def first_batch(dataloader: DataLoader, count: int) -> dict:
     """The first samples that a loader would give, `count` if its batches hold so many.
 
     Raises `UserError` for a sampler that gives no seeds, with which every draw of a picture would
-    be the same, and for samples that are not stacked.
+    be the same, for samples that are not packed, and for those that are not stacked.
     """
     with configures('sampler'):
         items = list(islice(dataloader.sampler, min(count, dataloader.batch_size)))
@@ -55,8 +54,12 @@ def first_batch(dataloader: DataLoader, count: int) -> dict:
             )
     with configures('dataset'):
         samples = [dataloader.dataset[item] for item in items]
+    with configures('dataset.pipeline'):
+        if any('rng' in sample for sample in samples):
+            raise UserError('expected PackInputs, which ends it')
     with configures('collate_fn'):
         batch = dataloader.collate_fn(samples)
+        batch = batch[0] if isinstance(batch, list) else batch
         if not isinstance(batch, dict) or not isinstance(batch['gt_img'], Tensor):
             raise UserError("expected dict(type='default_collate'), which makes a batch of samples")
     return batch

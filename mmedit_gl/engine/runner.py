@@ -7,8 +7,9 @@ import re
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 
 import torch
@@ -17,12 +18,12 @@ from mmengine.device import get_device
 from mmengine.dist import broadcast, get_world_size, is_main_process
 from mmengine.model import convert_sync_batchnorm
 from mmengine.optim import OptimWrapperDict
-from mmengine.runner import BaseLoop
+from mmengine.runner import BaseLoop, LogProcessor
 from mmengine.runner import Runner as MMEngineRunner
 from mmengine.visualization import Visualizer
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from mmedit_gl.checkpoint import (
     best_weights,
@@ -33,9 +34,10 @@ from mmedit_gl.checkpoint import (
 )
 from mmedit_gl.engine.lock import locked
 from mmedit_gl.engine.mmengine_fixes import init_gloo, is_worth_reading
+from mmedit_gl.engine.processes import PictureLoader
 from mmedit_gl.engine.rehearsal import rehearse_evaluation, rehearse_training
 from mmedit_gl.engine.same_run import check_same_run, identity
-from mmedit_gl.errors import UserError, configures
+from mmedit_gl.errors import UserError, check_count, concerns, configures
 from mmedit_gl.evaluation import make_folder
 from mmedit_gl.registry import LOOPS
 
@@ -45,6 +47,9 @@ PARTS = [
     ('val_dataloader', 'val_cfg', 'val_evaluator'),
     ('test_dataloader', 'test_cfg', 'test_evaluator'),
 ]
+SECTIONS = ('default_hooks', 'env_cfg', 'log_processor', 'randomness', 'visualizer', *chain(*PARTS))
+# Hooks without which a run would not know its iteration, its losses or its rates.
+NEEDED = ('runtime_info', 'logger', 'param_scheduler')
 # What each launcher tells its processes.
 LAUNCHERS = dict(
     pytorch=('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
@@ -58,9 +63,16 @@ class Runner(MMEngineRunner):
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> 'Runner':
-        """Raises `UserError` for a run that has one part of its training or evaluation only."""
+        """Raises `UserError` for a run without a model, or with a part of a training or evaluation.
+
+        What is to be built is said in dicts.
+        """
         if os.name == 'nt':
             raise UserError('training and testing run on Linux and macOS: on Windows, in WSL')
+        for key in ('model', *SECTIONS):
+            kinds = (dict, list) if key.endswith('evaluator') else dict
+            if not isinstance(cfg.get(key), kinds) and (key == 'model' or cfg.get(key) is not None):
+                raise UserError(f'{key}: expected a dict, got {cfg.get(key)!r}')
         for parts in PARTS:
             given = [part for part in parts if cfg.get(part) is not None]
             if given and len(given) < len(parts):
@@ -70,7 +82,12 @@ class Runner(MMEngineRunner):
                     'to None'
                 )
         make_folder(Path(cfg.work_dir))
-        return super().from_cfg(cfg)
+        with concerns('the configuration'):
+            return super().from_cfg(cfg)
+
+    def configures(self, key: str) -> AbstractContextManager:
+        """What fails here is the fault of what stands at this key of the configuration."""
+        return configures(key, self.cfg.get(key))
 
     def setup_env(self, env_cfg: dict) -> None:
         missing = [name for name in LAUNCHERS.get(self.launcher, ()) if name not in os.environ]
@@ -79,15 +96,21 @@ class Runner(MMEngineRunner):
                 f'--launcher {self.launcher}: {missing[0]} is not in the environment: start the '
                 'processes by tools/dist_train.sh, torchrun, srun or mpirun'
             )
-        init_gloo(self.launcher)
-        super().setup_env(env_cfg)
+        with configures(f'--launcher {self.launcher}'):
+            init_gloo(self.launcher)
+        with self.configures('env_cfg'):
+            super().setup_env(env_cfg)
 
     def set_randomness(self, *args, **kwargs) -> None:
-        with configures('randomness'):
+        with self.configures('randomness'):
             super().set_randomness(*args, **kwargs)
 
+    def build_log_processor(self, log_processor: dict) -> LogProcessor:
+        with self.configures('log_processor'):
+            return super().build_log_processor(log_processor)
+
     def build_visualizer(self, *args, **kwargs) -> Visualizer:
-        with configures('visualizer'):
+        with self.configures('visualizer'):
             visualizer = super().build_visualizer(*args, **kwargs)
             if is_main_process():
                 for backend in visualizer._vis_backends.values():
@@ -95,14 +118,14 @@ class Runner(MMEngineRunner):
         return visualizer
 
     def build_model(self, model: dict | nn.Module) -> nn.Module:
-        with configures('model'):
+        with self.configures('model'):
             return super().build_model(model)
 
     def build_logger(self, *args, **kwargs) -> logging.Logger:
-        with configures('log_level'):
+        with self.configures('log_level'):
             logger = super().build_logger(*args, **kwargs)
         logger.addFilter(is_worth_reading)
-        # A full disk, or a worker's death during a line, is said by what comes after it, and once.
+        # A full disk is said by what comes after a line of the log, and once.
         logging.raiseExceptions = False
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
@@ -143,11 +166,14 @@ class Runner(MMEngineRunner):
         # mmengine takes None for those that it would register by itself, and asserts on others.
         own = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
         hooks = {n: hook for n, hook in (hooks or {}).items() if hook is not None or n in own}
-        with configures('default_hooks'):
+        for name in NEEDED:
+            if name in hooks and hooks[name] is None:
+                raise UserError(f'default_hooks.{name}: expected a hook, without which no run goes')
+        with self.configures('default_hooks'):
             super().register_default_hooks(hooks)
 
     def register_custom_hooks(self, hooks: list) -> None:
-        with configures('custom_hooks'):
+        with self.configures('custom_hooks'):
             super().register_custom_hooks(hooks)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
@@ -173,7 +199,7 @@ class Runner(MMEngineRunner):
 
     def build_param_scheduler(self, scheduler: dict | list) -> dict:
         """mmengine's; raises `UserError` for a schedule that never acts or cannot be saved."""
-        with configures(f'param_scheduler, in a run of max_iters={self.max_iters}'):
+        with self.configures('param_scheduler'):
             built = super().build_param_scheduler(scheduler)
         for name, schedules in built.items():
             for i, schedule in enumerate(schedules):
@@ -194,48 +220,58 @@ class Runner(MMEngineRunner):
         return built
 
     def build_optim_wrapper(self, optim_wrapper: dict) -> OptimWrapperDict:
-        with configures('optim_wrapper'):
+        with self.configures('optim_wrapper'):
             return super().build_optim_wrapper(optim_wrapper)
 
     def build_train_loop(self, loop: dict) -> BaseLoop:
         self._train_dataloader = self._loader('train_dataloader', self._train_dataloader)
-        with configures('train_cfg'):
+        with self.configures('train_cfg'):
             return super().build_train_loop(loop)
 
     def build_val_loop(self, loop: dict) -> BaseLoop:
-        self._val_dataloader = self._loader('val_dataloader', self._val_dataloader)
-        self._val_dataloader.dataset.test_mode = True  # strict, whatever the configuration says
-        with configures('val_evaluator'):
-            self._val_evaluator = self.build_evaluator(self._val_evaluator)
-        with configures('val_cfg'):
+        self._prepare('val')
+        with self.configures('val_cfg'):
             return super().build_val_loop(loop)
 
     def build_test_loop(self, loop: dict) -> BaseLoop:
-        self._test_dataloader = self._loader('test_dataloader', self._test_dataloader)
-        self._test_dataloader.dataset.test_mode = True
-        with configures('test_evaluator'):
-            self._test_evaluator = self.build_evaluator(self._test_evaluator)
-        with configures('test_cfg'):
+        self._prepare('test')
+        with self.configures('test_cfg'):
             loop = super().build_test_loop(loop)
         rehearse_evaluation(self.model, loop, 'test')
         return loop
 
-    def _loader(self, key: str, dataloader: dict | DataLoader) -> DataLoader:
-        with configures(key):
+    def _prepare(self, mode: str) -> None:
+        """Builds the loader and the evaluator of an evaluation."""
+        loader = self._loader(f'{mode}_dataloader', getattr(self, f'_{mode}_dataloader'))
+        loader.dataset.test_mode = True  # strict, whatever the configuration says
+        with self.configures(f'{mode}_evaluator'):
+            evaluator = self.build_evaluator(getattr(self, f'_{mode}_evaluator'))
+        setattr(self, f'_{mode}_dataloader', loader)
+        setattr(self, f'_{mode}_evaluator', evaluator)
+
+    def _loader(self, key: str, dataloader: dict | DataLoader) -> PictureLoader:
+        if isinstance(dataloader, PictureLoader):  # mmengine asks again at each test
+            return dataloader
+        with self.configures(key):
             ranks = self._randomness_cfg.get('diff_rank_seed', False)
-            return self.build_dataloader(dataloader, seed=self.seed, diff_rank_seed=ranks)
+            loader = self.build_dataloader(dataloader, seed=self.seed, diff_rank_seed=ranks)
+            with configures('dataset'):
+                if not isinstance(loader.dataset, Dataset):
+                    raise UserError(f'expected a dict, got {loader.dataset!r}')
+        collate = _in_one if key == 'train_dataloader' else _by_size
+        loader.collate_fn = partial(collate, loader.collate_fn)
+        return loader
 
     @staticmethod
-    def build_dataloader(dataloader: dict | DataLoader, *args, **kwargs) -> DataLoader:
+    def build_dataloader(dataloader: dict | DataLoader, *args, **kwargs) -> PictureLoader:
         """mmengine's, in pinned memory where there is a GPU to copy to."""
         if isinstance(dataloader, dict):
             gpu = torch.cuda.is_available()
             collate = dict(type='default_collate')
             dataloader = {'pin_memory': gpu, 'collate_fn': collate, **dataloader}
         loader = MMEngineRunner.build_dataloader(dataloader, *args, **kwargs)
-        if getattr(loader.worker_init_fn, 'func', None) is not _init_worker:
-            loader.worker_init_fn = partial(_init_worker, loader.worker_init_fn)
-            loader.collate_fn = partial(_collate, loader.collate_fn)
+        loader.__class__ = PictureLoader  # mmengine has no name for another
+        loader.worker_init_fn = partial(_init_worker, loader.worker_init_fn)
         return loader
 
     def load_checkpoint(self, filename: str, map_location: str = 'cpu') -> dict:
@@ -267,7 +303,8 @@ class Runner(MMEngineRunner):
             else:
                 self.logger.info(f'No checkpoint in {self.work_dir}: the run begins')
                 self._resume = False
-        super().load_or_resume()
+        with concerns(f'{self._load_from} cannot be gone on with'):
+            super().load_or_resume()
 
     def _latest_checkpoint(self) -> Path | None:
         """The newest checkpoint of the working directory that can be read to its end."""
@@ -377,11 +414,14 @@ class TrainLoop(BaseLoop):
         self, runner: Runner, dataloader: dict | DataLoader, max_iters: int, val_interval: int
     ):
         super().__init__(runner, dataloader)
+        check_count('max_iters', max_iters, least=0)
+        check_count('val_interval', val_interval)
         self.max_iters, self.max_epochs = max_iters, 1
         self.val_interval, self.val_begin = val_interval, 1
         # Where the run is; mmengine's Runner.resume sets them under these names.
         self._iter, self._epoch = 0, 0
         self.stop_training = False
+        self.metrics = {}  # of a rehearsed validation
         # Losses on the device, which no iteration waits for: (iteration, losses, img_paths).
         self.pending = []
 
@@ -396,15 +436,15 @@ class TrainLoop(BaseLoop):
     def run(self) -> nn.Module:
         runner = self.runner
         model = runner.model
+        rehearse_training(model, self.dataloader)
+        if runner.val_loop is not None:
+            self.metrics = rehearse_evaluation(model, runner.val_loop, 'val')
         self.check_accumulation(
             iter_tc=model.iter_tc, iter_td=model.iter_td, max_iters=self.max_iters
         )
         self.dataloader.sampler.start = self._iter * self.dataloader.batch_size * get_world_size()
-        rehearse_training(model, self.dataloader)
-        if runner.val_loop is not None:
-            rehearse_evaluation(model, runner.val_loop, 'val')
-        runner.dump_config()
         runner.call_hook('before_train')
+        runner.dump_config()
         runner.call_hook('before_train_epoch')
         batches = iter(self.dataloader)
         # A run that was stopped during a validation begins with it.
@@ -472,14 +512,23 @@ class TrainLoop(BaseLoop):
                 )
 
 
-def _collate(collate: Callable[[list], dict], samples: list[dict]) -> dict:
-    sizes = {'{}x{}'.format(*sample['gt_img'].shape) for sample in samples if 'gt_img' in sample}
-    if len(sizes) > 1:
+def _by_size(collate: Callable[[list], dict], samples: list[dict]) -> list[dict]:
+    """A batch for each run of pictures of one size."""
+    return [collate(list(group)) for _, group in groupby(samples, _size)]
+
+
+def _in_one(collate: Callable[[list], dict], samples: list[dict]) -> dict:
+    if len(sizes := set(map(_size, samples))) > 1:
         raise UserError(
-            f'pictures of {" and ".join(sorted(sizes))} pixels do not make one batch: set '
-            'batch_size=1 of this loader, or bring them to one size in its pipeline'
+            f'pictures of {" and ".join(sorted(sizes))} pixels do not make one batch: bring them '
+            'to one size in the pipeline, or set batch_size=1'
         )
     return collate(samples)
+
+
+def _size(sample: dict) -> str:
+    height, width, _ = sample['gt_img'].shape
+    return f'{height}x{width}'
 
 
 def _init_worker(init: Callable[[int], None] | None, worker_id: int) -> None:

@@ -8,9 +8,13 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
 
 from mmedit_gl.datasets import pair
-from mmedit_gl.errors import UserError
+from mmedit_gl.errors import UserError, check_count
 from mmedit_gl.models.hole_aware import HoleAware
 from mmedit_gl.models.local_window import crop, local_windows
 from mmedit_gl.models.preprocessor import to_uint8
@@ -48,6 +52,8 @@ class GLInpaintor(BaseModel):
         trained_hole: int | None = None,
     ):
         super().__init__(MODELS.build(data_preprocessor))
+        if trained_hole is not None:
+            check_count('trained_hole', trained_hole)
         self.trained_hole = trained_hole
         self.generator = MODELS.build(encdec)
         self.disc = disc and MODELS.build(disc)
@@ -113,8 +119,11 @@ class GLInpaintor(BaseModel):
     def rehearse(self, data: dict) -> None:
         """Takes the shapes of a batch through the networks of all phases, and computes nothing.
 
-        `data` is that of `train_step`. Raises what the networks raise for shapes that do not fit.
+        `data` is that of `train_step`. Raises `UserError` for shapes that do not fit, and without
+        `train_cfg`.
         """
+        if not hasattr(self, 'local_size'):
+            raise UserError('train_cfg: expected iter_tc, iter_td and local_size to train by')
         batch = self.data_preprocessor(data, training=True)
         if self.disc is not None:
             self._add_windows(batch)
@@ -215,9 +224,31 @@ class GLInpaintor(BaseModel):
 
 
 def _shapes(network: nn.Module, *inputs: Tensor) -> Tensor:
-    """What a network gives, on torch's meta device: a shape without values."""
+    """What a network gives, on torch's meta device: a shape without values.
+
+    Raises `UserError` that names the layer which does not take what comes to it.
+    """
     state = {name: value.to('meta') for name, value in network.state_dict().items()}
-    return functional_call(network, state, inputs)
+    names = {layer: name for name, layer in network.named_modules()}
+    running = []
+
+    def leave(*_) -> None:
+        running.pop()
+
+    hooks = [
+        register_module_forward_pre_hook(lambda layer, _: running.append(layer)),
+        register_module_forward_hook(leave),
+    ]
+    try:
+        return functional_call(network, state, inputs)
+    except UserError:
+        raise
+    except Exception as error:
+        layer = running[-1]
+        raise UserError(f'{names[layer]}, {layer}, does not take what it gets ({error})') from error
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def composite(batch: dict, fake_res: Tensor) -> Tensor:
