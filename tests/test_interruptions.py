@@ -428,23 +428,38 @@ def test_a_worker_that_is_killed_ends_the_run_in_one_sentence(short, tmp_path):
     assert 'Traceback' not in stdout
 
 
-def test_the_newest_checkpoints_stay_and_the_best_one(short, tmp_path):
+@pytest.mark.parametrize(('metric', 'best_of'), [('psnr', max), ('l1', min)])
+def test_the_newest_checkpoints_stay_and_the_best_one(short, tmp_path, metric, best_of):
     options = {
         'train_cfg.val_interval': 1,
         'default_hooks.checkpoint.interval': 1,
         'default_hooks.checkpoint.max_keep_ckpts': 2,
+        'default_hooks.checkpoint.save_best': metric,
         'optim_wrapper.generator.optimizer.lr': 0.02,
     }
     train(short, tmp_path, **options)
-    psnr = {line['step']: line['psnr'] for line in scalars(tmp_path) if 'psnr' in line}
-    assert list(psnr) == [1, 2, 3, 4, 5, 6]
-    best = max(psnr, key=psnr.get)
+    scores = {line['step']: line[metric] for line in scalars(tmp_path) if metric in line}
+    assert list(scores) == [1, 2, 3, 4, 5, 6]
+    best = best_of(scores, key=scores.get)
     assert best < 6
     left = sorted(path.name for path in tmp_path.glob('*.pth*'))
-    assert left == [f'best_psnr_iter_{best}.pth', 'iter_5.pth', 'iter_6.pth']
-    checkpoint = read_checkpoint(tmp_path / f'best_psnr_iter_{best}.pth')
+    assert left == [f'best_{metric}_iter_{best}.pth', 'iter_5.pth', 'iter_6.pth']
+    checkpoint = read_checkpoint(tmp_path / f'best_{metric}_iter_{best}.pth')
     assert checkpoint['meta']['iter'] == best
-    assert checkpoint['message_hub']['runtime_info']['best_score'] == psnr[best]
+    assert checkpoint['message_hub']['runtime_info']['best_score'] == scores[best]
+
+
+def test_without_an_interval_checkpoints_come_with_validations_and_at_the_end(short, tmp_path):
+    options = {
+        'train_cfg.val_interval': 2,
+        'train_cfg.max_iters': 5,
+        'default_hooks.checkpoint.interval': -1,
+        'default_hooks.checkpoint.max_keep_ckpts': -1,
+        'default_hooks.checkpoint.save_best': None,
+    }
+    train(short, tmp_path, **options)
+    left = sorted(path.name for path in tmp_path.glob('*.pth*'))
+    assert left == ['iter_2.pth', 'iter_4.pth', 'iter_5.pth']
 
 
 def test_the_moving_average_is_one(averaged):
