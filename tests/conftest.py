@@ -1,5 +1,6 @@
 """What several test modules share: golden values, seeded weights, small configurations, data."""
 
+import functools
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import cv2
+import mmengine.config.config
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,7 @@ from mmengine import Config
 from mmengine.logging import MessageHub
 from playwright.sync_api import Browser, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
-from warm import Tool
+from warm import Tool, plain_configs
 
 from mmedit_gl.datasets import bbox2mask
 from mmedit_gl.engine import load_config
@@ -31,6 +33,8 @@ DATA = Path(__file__).parent / 'data'
 # Two processes run the tests; with a thread each, and in what they start, none waits for another.
 os.environ['OMP_NUM_THREADS'] = '1'
 torch.set_num_threads(1)
+FORMAT_CODE = mmengine.config.config.FormatCode
+plain_configs()
 
 
 def released_keys() -> dict[str, list]:
@@ -51,6 +55,7 @@ def seeded_weight(name: str, shape: list[int]) -> torch.Tensor:
     return torch.from_numpy(np.asarray(value, np.float32))
 
 
+@functools.cache
 def seeded_state_dict() -> dict[str, torch.Tensor]:
     return {name: seeded_weight(name, shape) for name, (_, shape) in released_keys().items()}
 

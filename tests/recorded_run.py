@@ -8,10 +8,10 @@ import os
 import sys
 from pathlib import Path
 
-import pytest
 from mmengine.dist import get_rank, is_distributed
 from mmengine.hooks import Hook
 from torch.autograd.profiler import profile
+from warm import plain_configs
 
 from mmedit_gl.engine import Runner, load_config
 
@@ -44,16 +44,14 @@ def record(config: str, work_dir: str, **options) -> list[dict]:
     cfg = load_config(config, options)
     cfg.work_dir, cfg.experiment_name = work_dir, Path(work_dir).name
     cfg.launcher = 'pytorch' if 'RANK' in os.environ else 'none'
-    with pytest.MonkeyPatch.context() as patch:
-        # mmengine formats a configuration four times a run, for a second.
-        patch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
-        runner = Runner.from_cfg(cfg)
-        runner.register_hook(recorder := Recorder())
-        runner.train()
+    runner = Runner.from_cfg(cfg)
+    runner.register_hook(recorder := Recorder())
+    runner.train()
     Path(work_dir, f'steps_{get_rank()}.json').write_text(json.dumps(recorder.steps))
     return recorder.steps
 
 
 if __name__ == '__main__':
+    plain_configs()
     for run in json.loads(Path(sys.argv[1]).read_text()):
         record(**run)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import CONFIGS, ROOT, random_image
+from conftest import CONFIGS, FORMAT_CODE, ROOT, random_image
 from mmengine import Config
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
@@ -415,6 +415,7 @@ def test_an_inpainter_takes_the_name_of_a_configuration(tmp_path):
 
 
 def test_a_configuration_is_formatted_once(tmp_path, monkeypatch):
+    monkeypatch.setattr('mmengine.config.config.FormatCode', FORMAT_CODE)
     calls, reformat = [], reformatter.Reformat
     monkeypatch.setattr(reformatter, 'Reformat', lambda *a: calls.append(a) or reformat(*a))
     cfg = load_config('gl_128x128_demo')

@@ -52,12 +52,6 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return read_checkpoint(path)['state_dict']
 
 
-@pytest.fixture(autouse=True)
-def plain_configs(monkeypatch):
-    """mmengine formats a configuration four times a run, for a second: left out in this process."""
-    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
-
-
 @pytest.fixture(scope='module')
 def places(tmp_path_factory, data_root):
     """The shrunk Places configuration in a file, and its whole run."""

@@ -34,12 +34,6 @@ from mmedit_gl.registry import DATASETS
 NO_DISC = ('model.disc=None', 'optim_wrapper.disc=None')
 
 
-@pytest.fixture(autouse=True)
-def plain_configs(monkeypatch):
-    """mmengine formats a configuration four times a run, for a second: left out in this process."""
-    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
-
-
 @pytest.fixture(scope='module')
 def config(tmp_path_factory, data_root) -> Path:
     cfg = load_config(ROOT / 'configs/inpainting/global_local/gl_256x256_8x12_places.py')
