@@ -84,9 +84,20 @@ def small(tmp_path_factory, data_root) -> Path:
 
 @pytest.fixture(scope='module')
 def trained(small):
-    """The run of two processes, and its working directory."""
-    work_dir = small.parent / 'trained'
-    return run_script('dist_train.sh', small, 2, '--work-dir', work_dir), work_dir
+    """The run of two processes that Slurm would start, and its working directory."""
+    folder, work_dir = small.parent, small.parent / 'trained'
+    stand_in(folder, 'scontrol', 'echo "$*" >>"$0.log"; echo localhost; echo other\n')
+    srun = """printf '%s\\n' "$@" >"$0.log"
+while [[ $1 == --* ]]; do shift; done
+export SLURM_NTASKS=2 SLURM_NODELIST='node[1-2]'
+SLURM_PROCID=1 SLURM_LOCALID=1 "$@" &
+SLURM_PROCID=0 SLURM_LOCALID=0 "$@"
+wait $!
+"""
+    env = dict(GPUS='2', CPUS_PER_TASK='1', SRUN_ARGS='--quotatype=spot --exclusive')
+    env |= stand_in(folder, 'srun', srun)
+    arguments = ('gpu', 'my job', small, '--work-dir', work_dir)
+    return run_script('slurm_train.sh', *arguments, **env), work_dir
 
 
 @pytest.fixture(scope='module')
@@ -192,7 +203,7 @@ def test_gradients_are_reduced_once_a_step_of_their_optimizer(recorded):
 def test_two_processes_train_on_cpu(trained):
     done, work_dir = trained
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ''  # no warning of torch, torchrun or mmengine
+    assert done.stderr == ''  # no warning of torch or mmengine
     for phase in ('generator', 'discriminator', 'joint'):
         assert done.stdout.count(f"Phase '{phase}' from iteration") == 1
     assert done.stdout.count('Saved ') == 4  # three and the best
@@ -233,6 +244,12 @@ def stopped(small):
     process.terminate()
     begin = time.monotonic()
     return process.wait(60), log.read_text(), time.monotonic() - begin, work_dir
+
+
+def test_torchrun_starts_a_run_without_a_warning(stopped):
+    started, _, _ = stopped[1].partition('Iter(train)')
+    assert "Phase 'generator' from iteration 0 on" in started
+    assert not re.search('Warning|WARNING|Setting OMP_NUM_THREADS', started)
 
 
 def test_sigterm_to_the_script_saves_the_run(stopped):
@@ -281,25 +298,9 @@ def test_the_death_of_a_process_ends_the_run_with_a_sentence(killed):
         assert not re.search(f'File "{ROOT}/(mmedit_gl|tools)', output)
 
 
-def test_slurm_starts_the_processes_of_a_run(small, tmp_path):
-    stand_in(tmp_path, 'scontrol', 'echo "$*" >>"$0.log"; echo localhost; echo other\n')
-    srun = """printf '%s\\n' "$@" >"$0.log"
-while [[ $1 == --* ]]; do shift; done
-export SLURM_NTASKS=2 SLURM_NODELIST='node[1-2]'
-SLURM_PROCID=1 SLURM_LOCALID=1 "$@" &
-SLURM_PROCID=0 SLURM_LOCALID=0 "$@"
-wait $!
-"""
-    env = dict(GPUS='2', CPUS_PER_TASK='1', SRUN_ARGS='--quotatype=spot --exclusive')
-    env |= stand_in(tmp_path, 'srun', srun)
-    options = ['train_cfg.max_iters=2', 'val_cfg=None', 'val_dataloader=None', 'val_evaluator=None']
-    arguments = ['--work-dir', tmp_path / 'work', '--cfg-options', *options]
-    done = run_script('slurm_train.sh', 'gpu', 'my job', small, *arguments, **env)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ''
-    assert done.stdout.count('Saved ') == 1
-    assert (tmp_path / 'work/iter_2.pth').is_file()
-    asked = (tmp_path / 'srun.log').read_text().splitlines()
+def test_slurm_starts_the_processes_of_a_run(trained):
+    folder = trained[1].parent
+    asked = (folder / 'srun.log').read_text().splitlines()
     assert asked[: asked.index('python')] == [
         '--partition=gpu',
         '--job-name=my job',
@@ -311,7 +312,7 @@ wait $!
         '--quotatype=spot',
         '--exclusive',
     ]
-    assert (tmp_path / 'scontrol.log').read_text() == 'show hostnames node[1-2]\n' * 2
+    assert (folder / 'scontrol.log').read_text() == 'show hostnames node[1-2]\n' * 2
 
 
 @pytest.mark.parametrize(

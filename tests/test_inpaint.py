@@ -7,6 +7,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ import pytest
 from conftest import ROOT, random_image, run_tool
 from PIL import Image
 from test_inpainter import as_bgr, as_pil, save_small_model
+from warm import Tool
 
 from mmedit_gl.apis import Inpainter
 from mmedit_gl.datasets import bbox2mask
@@ -261,19 +263,18 @@ def test_a_mask_that_is_all_hole_ends_a_single_run_with_one_sentence(refused, tm
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was(model, run, inpainter, tmp_path):
-    count, bgr, out = 200, random_image(0, *SHAPE), tmp_path / 'out'
+    count, bgr, out = 100, random_image(0, *SHAPE), tmp_path / 'out'
     for i in range(count):
         write(tmp_path / f'pictures/{i // 50}/{i:03d}.png', bgr)
     write(tmp_path / 'mask.png', 255 * NARROW)
     args = 'pictures', 'mask.png', '-o', 'out', '--skip-existing', *model
-    command = [sys.executable, str(ROOT / 'tools/inpaint.py'), *args]
-    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    with subprocess.Popen(command, cwd=tmp_path, env=ENV, **pipes) as stopped:
-        while len(files_of(out)) < 3:
-            assert stopped.poll() is None, stopped.stderr.read()
-        stopped.send_signal(signal.SIGINT)
-        assert stopped.stderr.read() == 'error: interrupted\n'
-    assert stopped.returncode == 130
+    stopped = Tool(ROOT / 'tools/inpaint.py', *args, cwd=tmp_path)
+    while len(names_of(out)) < 3:
+        assert stopped.poll() is None, stopped.end()
+        time.sleep(0.01)
+    os.kill(stopped.pid, signal.SIGINT)
+    status, _, stderr = stopped.end()
+    assert (status, stderr) == (130, 'error: interrupted\n')
     kept = files_of(out)
     assert 3 <= len(kept) < count
     expected = inpainter(bgr, NARROW)

@@ -1,5 +1,6 @@
 import os
 import re
+import runpy
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, cold_tool, random_image, run_tool, shrink
+from conftest import ROOT, random_image, run_tool, shrink
 from gradio_client import Client, handle_file
 from PIL import Image
 from playwright.sync_api import expect
@@ -58,11 +59,18 @@ def serving(args, folder, **env):
             process.kill()
 
 
+def files_below(folder):
+    return [path for path in folder.rglob('*') if path.is_file()]
+
+
 @pytest.fixture(scope='module')
 def url(small, tmp_path_factory):
     folder = tmp_path_factory.mktemp('server')
-    with serving([*small, '--max-megapixels', '1'], folder) as (_, url):
+    with serving([*small, '--max-megapixels', '1'], folder) as (process, url):
         yield url
+        process.terminate()
+        assert process.wait(timeout=60) == 130
+    assert files_below(folder) == []
 
 
 @pytest.fixture
@@ -222,28 +230,24 @@ def test_an_example_can_be_painted_anew_and_completed(visit):
     assert download(page)[0] == 'coffee_completed.png'
 
 
-def test_a_file_that_is_no_picture_is_refused_in_a_sentence(visit, tmp_path):
-    (tmp_path / '<b>no.png').write_text('no picture')
+def test_what_is_no_picture_or_too_large_is_refused_in_a_sentence(visit, tmp_path):
+    none, large, huge = (tmp_path / name for name in ('<b>no.png', 'large.png', 'huge.png'))
+    none.write_text('no picture')
+    Image.new('RGB', (1500, 1000)).save(large)
+    huge.write_bytes(bytes(51 * 2**20))
     page = visit(**DESKTOP)
-    page.set_input_files('input[type=file]', tmp_path / '<b>no.png')
-    expect_message(page, 'expected a JPEG, PNG, WebP, BMP, TIFF or GIF picture')
-    expect(page.get_by_test_id('toast-body')).not_to_contain_text('/')
-    expect(page.get_by_role('button', name='Complete')).to_be_hidden()
-    expect(page.get_by_test_id('file-upload').first).to_be_attached()
-
-
-def test_a_picture_of_too_many_pixels_is_refused_in_a_sentence(visit, tmp_path):
-    Image.new('RGB', (1500, 1000)).save(tmp_path / 'large.png')
-    page = visit(**DESKTOP)
-    page.set_input_files('input[type=file]', tmp_path / 'large.png')
-    expect_message(page, 'large.png of 1500x1000 pixels has 1.5 megapixels')
-
-
-def test_a_file_of_too_many_bytes_is_refused(visit, tmp_path):
-    (tmp_path / 'large.png').write_bytes(bytes(51 * 2**20))
-    page = visit(**DESKTOP)
-    page.set_input_files('input[type=file]', tmp_path / 'large.png')
-    expect_message(page, 'maximum allowed size')
+    for path, text in [
+        (none, 'expected a JPEG, PNG, WebP, BMP, TIFF or GIF picture'),
+        (large, 'large.png of 1500x1000 pixels has 1.5 megapixels'),
+        (huge, 'maximum allowed size'),
+    ]:
+        page.set_input_files('input[type=file]', path)
+        expect_message(page, text)
+        expect(page.get_by_test_id('toast-body')).not_to_contain_text('/')
+        expect(page.get_by_role('button', name='Complete')).to_be_hidden()
+        expect(page.get_by_test_id('file-upload').first).to_be_attached()
+        page.get_by_test_id('toast-close').click()
+        expect(page.get_by_test_id('toast-body')).to_have_count(0)
 
 
 def test_a_phone_shows_the_whole_width_and_is_painted_by_touch(visit, png):
@@ -319,14 +323,30 @@ def test_no_other_file_of_the_machine_is_served(url, png, tmp_path):
             assert error.value.code == 403
 
 
-def test_ctrl_c_ends_quietly_and_leaves_no_file(small, tmp_path, browser, png):
-    with serving(small, tmp_path / 'server') as (process, url), browser.new_page() as page:
+@pytest.fixture(scope='module')
+def interrupted(small, tmp_path_factory, browser):
+    """A server without scikit-image: its page, and how it ended by Ctrl-C with a picture open."""
+    folder, blocked = tmp_path_factory.mktemp('interrupted'), tmp_path_factory.mktemp('blocked')
+    (blocked / 'skimage.py').write_text('raise ImportError')
+    write_picture(picture_of(random_image(0, HEIGHT, WIDTH)), blocked / 'picture.png')
+    path = dict(PYTHONPATH=str(blocked))
+    with serving(small, folder, **path) as (process, url), browser.new_page() as page:
+        with urllib.request.urlopen(url) as answer:
+            text = answer.read().decode()
         page.goto(url)
-        open_picture(page, png)
+        open_picture(page, blocked / 'picture.png')
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 130
-        assert (process.stdout.read(), process.stderr.read()) == ('', 'error: interrupted\n')
-    assert [path for path in (tmp_path / 'server').rglob('*') if path.is_file()] == []
+        status = process.wait(timeout=60)
+        return text, status, process.stdout.read(), process.stderr.read(), files_below(folder)
+
+
+def test_ctrl_c_ends_quietly_and_leaves_no_file(interrupted):
+    assert interrupted[1:] == (130, '', 'error: interrupted\n', [])
+
+
+def test_without_scikit_image_there_are_no_examples(interrupted):
+    assert 'Complete a picture' in interrupted[0]
+    assert 'astronaut' not in interrupted[0]
 
 
 def test_a_port_that_is_taken_is_said_in_a_sentence(small, tmp_path):
@@ -340,20 +360,11 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(small, tmp_path):
     )
 
 
-def test_gradio_that_is_not_installed_is_said_in_a_sentence(small, tmp_path):
-    (tmp_path / 'gradio.py').write_text('raise ImportError')
-    done = cold_tool('serve.py', *small, cwd=tmp_path, PYTHONPATH=str(tmp_path))
-    assert (done.returncode, done.stdout) == (2, '')
-    assert done.stderr == 'error: the page is made with gradio: pip install "mmedit_gl[web]"\n'
-
-
-def test_without_scikit_image_there_are_no_examples(small, tmp_path):
-    (tmp_path / 'skimage.py').write_text('raise ImportError')
-    with serving(small, tmp_path / 'server', PYTHONPATH=str(tmp_path)) as (process, url):
-        with urllib.request.urlopen(url) as answer:
-            page = answer.read().decode()
-        assert 'Complete a picture' in page
-        assert 'astronaut' not in page
-        process.terminate()
-        assert process.wait(timeout=60) == 130
-    assert [path for path in (tmp_path / 'server').rglob('*') if path.is_file()] == []
+def test_gradio_that_is_not_installed_is_said_in_a_sentence(small, monkeypatch, capfd):
+    monkeypatch.setitem(sys.modules, 'gradio', None)
+    monkeypatch.setattr(sys, 'argv', ['serve.py', *map(str, small)])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(ROOT / 'tools/serve.py'), run_name='__main__')
+    assert end.value.code == 2
+    message = 'error: the page is made with gradio: pip install "mmedit_gl[web]"\n'
+    assert capfd.readouterr() == ('', message)
