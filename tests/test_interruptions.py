@@ -33,12 +33,6 @@ ONE_PHASE = {
 }
 
 
-@pytest.fixture(autouse=True)
-def plain_configs(monkeypatch):
-    """mmengine formats a configuration four times a run, for a second: left out in this process."""
-    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
-
-
 class Run(Tool):
     """`tools/train.py`, that is watched while it goes."""
 
