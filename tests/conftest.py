@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -194,6 +193,7 @@ def small_config(tmp_path, data_root):
 
 # Shared out in this order, so that no process is left with a long one at the end.
 LONGEST = ('test_inpaintor', 'test_distributed', 'test_web', 'test_configs', 'test_interruptions')
+LONGEST += ('test_hole_aware', 'test_inpaint', 'test_onnx', 'test_tools')
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -225,13 +225,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             f'{len(left_out)} tests of pages were left out: they need Chromium, Chrome or Edge, '
             'install the package chromium'
         )
-
-
-def cold_tool(name: str, *args, cwd: Path, **env: str) -> subprocess.CompletedProcess:
-    """As `run_tool`, but from the start of Python on, with environment variables."""
-    command = [sys.executable, str(ROOT / 'tools' / name), *map(str, args)]
-    options = dict(cwd=cwd, capture_output=True, text=True, timeout=300)
-    return subprocess.run(command, env={**os.environ, **env}, **options)
 
 
 def run_tool(name: str, *args, cwd: Path) -> subprocess.CompletedProcess:

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -170,14 +171,16 @@ if __name__ == '__main__':
     assert told.startswith('usage: mmedit-gl a tool [-h] n\n')
 
 
-def test_an_installed_package_trains_tests_and_completes_in_an_empty_folder(installed, tmp_path):
-    def mmedit_gl(*arguments) -> str:
+def test_an_installed_package_trains_tests_and_completes_without_a_warning(installed, tmp_path):
+    def mmedit_gl(*arguments) -> None:
         done = run(installed / 'bin/mmedit-gl', *arguments, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert not re.search('Warning|WARNING', done.stdout + done.stderr)
 
     mmedit_gl('train', 'gl_128x128_demo', '--cfg-options', *QUICK)
     trained = tmp_path / 'work_dirs/gl_128x128_demo'
+    (log,) = trained.glob('*/*.log')
+    assert 'WARNING' not in log.read_text()
     mmedit_gl('test', 'gl_128x128_demo', trained / 'iter_3.pth', '--out', 'metrics.json')
     tested = json.loads((tmp_path / 'metrics.json').read_text())['summary']['model']
     validated = json.loads((trained / 'metrics.json').read_text())

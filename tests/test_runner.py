@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
-from conftest import ROOT, cold_tool, random_image, shrink
+from conftest import ROOT, random_image, shrink
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import Hook
 
@@ -270,14 +270,3 @@ def test_the_share_of_unreadable_pictures_has_an_effect(places, tmp_path):
             **options,
             default_hooks=dict(skipped_images=dict(max_ratio=0.0)),
         )
-
-
-def test_a_run_prints_no_warning(small_config, tmp_path):
-    path = small_config()
-    done = cold_tool('train.py', path, '--work-dir', tmp_path / 'work', cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    tested = cold_tool('test.py', path, tmp_path / 'work/iter_6.pth', cwd=tmp_path)
-    assert tested.returncode == 0, tested.stderr
-    for output in (done.stdout, done.stderr, tested.stdout, tested.stderr):
-        assert not re.search('Warning|WARNING', output)
-    assert 'WARNING' not in read_log(tmp_path / 'work')

@@ -14,8 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import rich
 import torch
-from conftest import ROOT, cold_tool, random_image, run_tool, seeded_state_dict, shrink
+from conftest import ROOT, random_image, run_tool, seeded_state_dict, shrink
 from mmengine.dataset import default_collate
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
@@ -49,6 +50,17 @@ def trained(config):
     done = run_tool('train.py', config, '--work-dir', work_dir, cwd=config.parent)
     assert done.returncode == 0, done.stderr
     return work_dir, done
+
+
+@pytest.fixture(scope='module')
+def tested(trained, config):
+    """What `tools/test.py` printed of it; its files are in the folder `tested`."""
+    folder = config.parent / 'tested'
+    args = (config, trained[0] / 'iter_6.pth', '--work-dir', folder / 'work')
+    args += ('--out', folder / 'new/m.json', '--show-dir', folder / 'shown')
+    done = run_tool('test.py', *args, cwd=config.parent)
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 @pytest.fixture
@@ -137,6 +149,13 @@ def test_train_leaves_checkpoints_log_metrics_and_pictures(trained):
     assert picture.shape == (2 * 64, 3 * 64 + 8, 3)
 
 
+def test_training_and_testing_print_no_warning(trained, tested):
+    (log,) = (path.read_text() for path in trained[0].glob('*/*.log'))
+    for done in (trained[1], tested):
+        assert not re.search('Warning|WARNING', done.stdout + done.stderr)
+    assert 'WARNING' not in log
+
+
 def test_pictures_show_original_masked_and_completed(trained, data_root):
     work_dir, _ = trained
     strip = cv2.imread(str(work_dir / 'completions/00001_Places365_val_00000001.png'))
@@ -147,15 +166,11 @@ def test_pictures_show_original_masked_and_completed(trained, data_root):
     assert not np.array_equal(original[hole], completed[hole])
 
 
-def test_test_prints_and_writes_the_metrics_of_the_run(trained, config, tmp_path):
-    work_dir, _ = trained
-    args = (config, work_dir / 'iter_6.pth', '--work-dir', tmp_path / 'work')
-    args += ('--out', tmp_path / 'new/m.json', '--show-dir', tmp_path / 'shown')
-    done = run_tool('test.py', *args, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    found = json.loads((tmp_path / 'new/m.json').read_text())
+def test_test_prints_and_writes_the_metrics_of_the_run(trained, config, tested):
+    work_dir, folder = trained[0], config.parent / 'tested'
+    found = json.loads((folder / 'new/m.json').read_text())
     metrics = json.loads((work_dir / 'metrics.json').read_text())
-    assert_table_is(done.stdout, metrics)
+    assert_table_is(tested.stdout, metrics)
     for name in ('l1', 'colour', 'l1_image', 'psnr', 'ssim'):
         assert found['summary']['model'][name] == dict(mean=metrics[name], standard_error=None)
         assert np.mean(found['methods']['model'][name]) == pytest.approx(metrics[name])
@@ -169,12 +184,12 @@ def test_test_prints_and_writes_the_metrics_of_the_run(trained, config, tmp_path
     )
     names = [Path(image['img_path']).name for image in found['images']]
     assert names == [f'Places365_val_{i:08d}.jpg' for i in range(4)]
-    assert '100%' in done.stdout  # the progress bar
+    assert '100%' in tested.stdout  # the progress bar
     for path in (work_dir / 'completions').iterdir():
-        shown = cv2.imread(str(tmp_path / 'shown' / path.name))
+        shown = cv2.imread(str(folder / 'shown' / path.name))
         assert np.array_equal(shown, cv2.imread(str(path)))
-    assert len(list((tmp_path / 'shown').iterdir())) == 4
-    assert not list((tmp_path / 'work').rglob('*.png'))
+    assert len(list((folder / 'shown').iterdir())) == 4
+    assert not list((folder / 'work').rglob('*.png'))
 
 
 @pytest.mark.parametrize('name', ['gl_256x256_8x12_places', 'gl_256x256_8x12_celeba'])
@@ -534,7 +549,11 @@ def test_a_checkpoint_that_cannot_be_used_is_refused(trained, refused, tmp_path,
     assert not mark.exists()
 
 
-def test_an_error_while_the_progress_bar_turns_leaves_the_terminal_whole(trained, config, tmp_path):
+def test_an_error_while_the_progress_bar_turns_leaves_the_terminal_whole(
+    trained, config, tmp_path, tool, monkeypatch
+):
+    monkeypatch.setenv('FORCE_COLOR', '1')
+    monkeypatch.setattr(rich, '_console', None)  # as in a new process
     (tmp_path / 'val_large').mkdir()
     for name in ('a.jpg', 'b.jpg'):
         cv2.imwrite(str(tmp_path / 'val_large' / name), random_image(0, 80, 90))
@@ -542,11 +561,10 @@ def test_an_error_while_the_progress_bar_turns_leaves_the_terminal_whole(trained
     options = [f'test_dataloader.dataset.data_root={tmp_path}', 'test_dataloader.dataset.ann_file=']
     args = (config, trained[0] / 'iter_6.pth', '--work-dir', tmp_path / 'work')
     args = *args, '--cfg-options', *options
-    done = cold_tool('test.py', *args, cwd=tmp_path, FORCE_COLOR='1')
-    line = one_sentence(done.returncode, done.stdout, done.stderr)
-    assert f'cannot read {tmp_path}/val_large/c.jpg' in line
+    status, stdout, stderr = tool('test.py', *args)
+    assert f'cannot read {tmp_path}/val_large/c.jpg' in one_sentence(status, stdout, stderr)
     hide_cursor, show_cursor = '\x1b[?25l', '\x1b[?25h'
-    assert done.stdout.count(hide_cursor) == done.stdout.count(show_cursor) == 1
+    assert stdout.count(hide_cursor) == stdout.count(show_cursor) == 1
 
 
 def test_too_many_unreadable_pictures_end_a_process_with_workers_too(config, tmp_path):
