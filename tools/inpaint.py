@@ -64,6 +64,12 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='never reduce: holes wider than those in training come out blurred in the middle',
     )
+    parser.add_argument(
+        '--no-detail',
+        dest='detail',
+        action='store_false',
+        help='leave holes that were reduced without the texture of what is around them',
+    )
     parser.add_argument('--invert-mask', action='store_true', help='the hole is black')
     parser.add_argument(
         '--resize-mask', action='store_true', help='accept a mask of another size than the picture'
@@ -109,7 +115,8 @@ class Stages:
 
     def complete(self, read: tuple[Job, Picture, np.ndarray]) -> tuple:
         fit = None if self.args.native else self.inpainter.trained_hole
-        return *read, self.inpainter.complete(*read[1:], self.args.postprocess, fit)
+        detail = self.args.detail and fit is not None
+        return *read, self.inpainter.complete(*read[1:], self.args.postprocess, fit, detail)
 
     def write(self, completion: tuple[Job, Picture, np.ndarray, Picture]) -> list[str]:
         """Gives the notes on the picture."""

@@ -22,6 +22,7 @@ from mmedit_gl.engine import load_config
 from mmedit_gl.errors import UserError, configures
 from mmedit_gl.models import GLInpaintor, GLPreprocessor, HoleAware, to_float, to_uint8
 from mmedit_gl.pictures import ImageLike, Picture, clone, picture_of, read_hole, windows
+from mmedit_gl.pictures import detail as fine_detail
 from mmedit_gl.pictures import postprocess as paper_postprocess
 from mmedit_gl.registry import MODELS
 
@@ -81,24 +82,26 @@ class Inpainter:
         mask: ImageLike,
         postprocess: bool = False,
         fit: int | None = None,
+        detail: bool = False,
     ) -> Image.Image | np.ndarray:
         """The picture with its hole filled; outside the hole it comes back bit for bit.
 
         `image` is a path, a PIL image, or an array as `picture_of` takes it, and comes back as the
         same kind, a path as a PIL image. `mask` is any of them, as `read_hole` takes it; an empty
-        one gives the picture as it is, with a warning. `postprocess` and `fit` are those of
-        `complete`. Raises `UserError` for what cannot be used.
+        one gives the picture as it is, with a warning. `postprocess`, `fit` and `detail`
+        are those of `complete`. Raises `UserError` for what cannot be used.
         """
-        return _answer(self.complete, image, mask, postprocess, fit)
+        return _answer(self.complete, image, mask, postprocess, fit, detail)
 
     def batch(
         self,
         pairs: Iterable[tuple[ImageLike, ImageLike]],
         postprocess: bool = False,
         fit: int | None = None,
+        detail: bool = False,
     ) -> list[Image.Image | np.ndarray]:
         """The completions of pairs (image, mask), each as a call of its own gives it."""
-        return [self(image, mask, postprocess, fit) for image, mask in pairs]
+        return [self(image, mask, postprocess, fit, detail) for image, mask in pairs]
 
     def complete(
         self,
@@ -106,14 +109,23 @@ class Inpainter:
         hole: np.ndarray,
         postprocess: bool = False,
         fit: int | None = None,
+        detail: bool = False,
     ) -> Picture:
         """The picture with its hole, uint8 `(H, W)`, 1 in the hole, filled.
 
         `fit` is a width in pixels: where a wider disc has room in a part of the hole, a window
         around it is completed at the scale at which it has not, and joined by Poisson cloning.
-        `postprocess` is the paper's, of its section 3.
+        `detail` brings the texture of the surroundings into such a part, at full scale; it wants a
+        `fit`, by default the model's `trained_hole`. `postprocess` is the paper's, of section 3.
         """
-        return _complete(self.fill_native, picture, hole, postprocess, fit)
+        if detail and fit is None:
+            fit = self.trained_hole
+            if fit is None:
+                raise UserError(
+                    'detail=True is for what is completed at a reduced scale: the model has no '
+                    'trained_hole, expected a fit'
+                )
+        return _complete(self.fill_native, picture, hole, postprocess, fit, detail)
 
 
 def inpainting_inference(
@@ -138,30 +150,42 @@ def _complete(
     hole: np.ndarray,
     postprocess: bool = False,
     fit: int | None = None,
+    detail: bool = False,
 ) -> Picture:
     if not hole.any():
         return picture.noting(f'the mask of {picture.name} is empty: it stays as it is')
     bgr = picture.bgr
-    completed = fill(fill_native, bgr, hole, fit)
+    completed = fill(fill_native, bgr, hole, fit, detail)
     if postprocess:
         completed = paper_postprocess(bgr, completed, hole)
     return picture.filled(completed, hole)
 
 
 def fill(
-    fill_native: Callable, bgr: np.ndarray, hole: np.ndarray, fit: int | None = None
+    fill_native: Callable,
+    bgr: np.ndarray,
+    hole: np.ndarray,
+    fit: int | None = None,
+    detail: bool = False,
 ) -> np.ndarray:
     """uint8 BGR `(H, W, 3)` with its hole filled, as `Inpainter.complete` says."""
     completed = bgr.copy()
+    left, reduced = hole, []  # what is still to be filled, and what was at which scale
     if fit is not None:
         if fit < 1:
             raise UserError(f'fit: expected a width of at least 1 pixel, got {fit}')
-        hole = hole.copy()  # what is still to be filled
+        left = hole.copy()
         for box, part in _parts(hole):
             if (width := _width(box, part, hole.shape)) > fit:
-                _fill_reduced(fill_native, completed, hole, box, part, fit / width)
-                hole[box][part] = 0
-    fill_native(completed, hole, hole)
+                _fill_reduced(fill_native, completed, left, box, part, fit / width)
+                left[box][part] = 0
+                reduced.append((box, part, fit / width))
+    fill_native(completed, left, left)
+    if detail:
+        for (box, part, _), fine in zip(
+            reduced, [fine_detail(completed, hole, *place) for place in reduced]
+        ):
+            np.copyto(completed[box], fine, where=part[..., None])
     return completed
 
 

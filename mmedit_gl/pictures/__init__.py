@@ -1,6 +1,7 @@
 """A picture, its files, its hole, and what arithmetic alone makes of them."""
 
 from .cloning import clone, postprocess, windows
+from .detail import detail
 from .holes import painted, read_hole
 from .membrane import CYCLES, membrane
 from .picture import FORMATS, Picture
@@ -15,6 +16,7 @@ __all__ = [
     'Picture',
     'check_writable',
     'clone',
+    'detail',
     'membrane',
     'painted',
     'picture_of',

@@ -1,0 +1,371 @@
+"""Fine detail for what was completed at a reduced scale, from the surroundings at full scale.
+
+Contextual residual aggregation (Yi et al. 2020) with correspondences in the spirit of PatchMatch
+(Barnes et al. 2009), without anything learned. A completion knows the coarse colours of a hole, and
+its surroundings know how fine and how strong the texture is that goes on into it. Both tell what
+the hole looks like, in cells of some pixels, and the surroundings are searched for what looks
+alike. The hole is laid out with few large pieces of them, each moved as a whole, so that nothing is
+averaged; pieces meet where they differ least. What is added to the completion is what a piece has
+beyond its own coarse colours, in each band of frequencies as much as the completion lacks.
+"""
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mmedit_gl.pictures.membrane import membrane
+
+REACH = 192  # blocks (pixels of the reduced scale) around a hole in which sources are sought
+MOST = 320  # blocks along a hole at most: beyond, blocks are larger
+CELL = 5  # blocks along the side of a cell
+COARSE = 10  # blocks: standard deviation of the Gaussian beyond which colours are the completion's
+THIN = 5  # cells: what is narrower around the hole, as a wire, does not go on into it
+SMOOTH = 12  # pixels of a level: standard deviation of the Gaussian over which energies are taken
+FADE = 4  # pixels from the border of the hole on, over which detail sets in
+STEP = 2  # cells between the shifts of a first search
+PIECES = 20  # at most
+NEVER = 1e4  # cost of what cannot be
+GREY = np.float32([0.114, 0.587, 0.299])
+
+
+def detail(
+    completed: np.ndarray,
+    hole: np.ndarray,
+    box: tuple[slice, slice],
+    part: np.ndarray,
+    scale: float,
+) -> np.ndarray:
+    """What lies in a box of a completed picture, with fine detail in a part of the hole.
+
+    `completed` is uint8 BGR `(H, W, 3)`. `hole` is uint8 `(H, W)`, 1 where nothing is known, from
+    where no detail is taken. `part`, bool `(h, w)`, is what of the box was completed at `scale`,
+    below 1. The result is uint8 `(h, w, 3)`; elsewhere in the box it is `completed` bit for bit, as
+    it is everywhere where the surroundings are too small to take from. The cost is that of the box.
+    """
+    block = max(round(1 / scale), -(-max(part.shape) // MOST), 1)
+    margin, cell = REACH * block, CELL * block
+    window = tuple(slice(max(0, s.start - margin), s.stop + margin) for s in box)
+    within = tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(box, window))
+    wanted = np.zeros_like(hole[window])
+    wanted[within] = part
+    rest = (0, -wanted.shape[0] % cell, 0, -wanted.shape[1] % cell)  # to whole cells
+    bgr = cv2.copyMakeBorder(completed[window], *rest, cv2.BORDER_REPLICATE)
+    known = cv2.copyMakeBorder(1 - hole[window], *rest, cv2.BORDER_CONSTANT)
+    wanted = cv2.copyMakeBorder(wanted, *rest, cv2.BORDER_REPLICATE)
+
+    blocks = bgr.shape[1] // block, bgr.shape[0] // block
+    small = cv2.resize(bgr, blocks, interpolation=cv2.INTER_AREA).astype(np.float32)
+    coarse = cv2.GaussianBlur(small, (0, 0), COARSE, borderType=cv2.BORDER_REFLECT_101)
+    small_known = (_resized(255 * known, blocks) == 255).astype(np.float32)
+    small_wanted = _resized(255 * wanted, blocks) > 0
+    cells = blocks[0] // CELL, blocks[1] // CELL
+    cells_wanted = _resized(small_wanted.astype(np.float32), cells) > 0
+
+    looks, sought, sources, energies = _looks(bgr, known, small - coarse, coarse, small_known)
+    result = completed[box].copy()
+    if 4 * sources.sum() < cells_wanted.sum():
+        return result
+    place = _box(cells_wanted)
+    shifts, costs, pieces = _pieces(looks, sought, sources, cells_wanted, place)
+    if not shifts:
+        return result
+    in_blocks, in_pixels = _scaled(place, CELL), _scaled(place, cell)
+    shifts = [(CELL * y, CELL * x) for y, x in shifts]
+    fine = (small - coarse) * small_known[..., None]
+    pieces = _joined(pieces, costs, shifts, fine, small_known, small_wanted, in_blocks)
+    added = _copied(bgr, known, coarse, pieces, shifts, in_blocks, block)
+
+    old, inside = bgr[in_pixels].astype(np.float32), wanted[in_pixels].astype(np.float32)
+    new = _enriched(old, added, inside, [energy[place] for energy in energies])
+    fade = cv2.distanceTransform(wanted, cv2.DIST_L2, 5)[in_pixels] / FADE
+    new = old + (new - old) * fade.clip(0, 1)[..., None]
+    new = new.round().clip(0, 255).astype(np.uint8)
+    cut = tuple(slice(s.start - p.start, s.stop - p.start) for s, p in zip(within, in_pixels))
+    np.copyto(result, new[cut], where=part[..., None])
+    return result
+
+
+def _looks(
+    bgr: np.ndarray,
+    known: np.ndarray,
+    fine: np.ndarray,
+    coarse: np.ndarray,
+    small_known: np.ndarray,
+) -> tuple[Tensor, Tensor, np.ndarray, list[np.ndarray]]:
+    """How cells look, how they should in the hole, which are sources, and energies to be had.
+
+    Looks are coarse colours, amplitudes in bands of an octave, and the direction of gradients. Into
+    the hole amplitudes and direction go on as a membrane.
+    """
+    cells = coarse.shape[1] // CELL, coarse.shape[0] // CELL
+    share = _resized(small_known, cells)
+    usable, amplitudes = share > 0.5, []
+    # As far as to what is coarse.
+    levels = max(1, round(np.log2(1.7 * COARSE * bgr.shape[0] / coarse.shape[0])))
+    grey, certain = (
+        cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY).astype(np.float32),
+        known.astype(np.float32),
+    )
+    for _ in range(levels):
+        lower = cv2.pyrDown(grey)
+        band = grey - cv2.pyrUp(lower, dstsize=grey.shape[::-1])
+        weight = _resized(certain, cells)
+        energy = _resized(band * band * certain, cells) / np.maximum(weight, 1e-3)
+        amplitudes.append(np.log1p(np.sqrt(energy)))
+        usable &= weight > 0.1
+        grey, certain = lower, (cv2.pyrDown(certain) > 0.99).astype(np.float32)
+    dy, dx = np.gradient(fine @ GREY)
+    products = [_resized(p * small_known, cells) for p in (dx * dx, dy * dy, dx * dy)]
+    weight = usable.astype(np.float32)
+    xx, yy, xy = (_mean(p / np.maximum(share, 1e-3), weight, 1) for p in products)
+    direction = [p / (xx + yy + 4) for p in (0.7 * (xx - yy), 1.4 * xy)]
+    amplitudes = [_mean(a, weight, 1) for a in amplitudes]
+
+    on = np.stack([_opened(a, usable) for a in amplitudes] + direction).astype(np.float32)
+    on = membrane(torch.from_numpy(on)[None], torch.from_numpy(1 - weight)[None, None])[0].numpy()
+    sources = (share > 0.999) & usable
+    colours = _resized(coarse, cells).transpose(2, 0, 1)
+    spread = max(10, colours[:, sources].std(axis=1).mean() / 2) if sources.any() else 1
+    scale = np.float32(1.2 * np.sqrt(3 / levels))
+    looks = np.concatenate([colours / spread, scale * np.stack(amplitudes), np.stack(direction)])
+    sought = np.concatenate([colours / spread, scale * on[:levels], on[levels:]])
+    energies = [1.2**2 * np.expm1(a) ** 2 for a in on[:levels]]
+    return *(torch.from_numpy(a.astype(np.float32)) for a in (looks, sought)), sources, energies
+
+
+def _pieces(
+    looks: Tensor,
+    sought: Tensor,
+    sources: np.ndarray,
+    wanted: np.ndarray,
+    box: tuple[slice, slice],
+) -> tuple[list[tuple[int, int]], Tensor, Tensor]:
+    """Shifts from the hole to sources, their costs `(n, h, w)`, and which a cell takes `(h, w)`."""
+    inside = torch.from_numpy(wanted[box])
+    inner = inside.float()
+    (top, left), (height, width) = (s.start for s in box), inside.shape
+    # A shift may lead beyond the window where the other end of the hole has its sources.
+    beyond = max(height, width) // 2
+    padded = F.pad(looks, (beyond,) * 4)
+    there = F.pad(torch.from_numpy(sources.astype(np.float32)), (beyond,) * 4)
+    lowest = -beyond - top, -beyond - left
+    highest = wanted.shape[0] + beyond - box[0].stop, wanted.shape[1] + beyond - box[1].stop
+    target = sought[(slice(None), *box)].contiguous()
+    around = _sum(inner[None])[0].clamp(min=1e-3)
+
+    def moved(cells: Tensor, shift: tuple[int, int]) -> Tensor:
+        y, x = (s - low for s, low in zip(shift, lowest))
+        return cells[..., y : y + height, x : x + width]
+
+    def cost(shifts: list[tuple[int, int]]) -> Tensor:
+        can = torch.stack([moved(there, shift) for shift in shifts]) > 0
+        far = torch.stack([moved(padded, shift) for shift in shifts])
+        own = far.sub_(target).square_().sum(1).clamp_(max=20)
+        own = torch.where(can, own, 20.0).mul_(inner)
+        away = torch.tensor([(y * y + x * x) ** 0.5 for y, x in shifts])[:, None, None]
+        total = (own + _sum(own) / around + away / max(height, width)) / 2
+        return torch.where(can, total, NEVER)
+
+    def chosen(shifts: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], Tensor, Tensor]:
+        """Greedily the shifts that lower the costs most; what is taken already costs more."""
+        costs = torch.cat([target[:0], *(cost([shift]) for shift in shifts)])
+        lowest_yet, pieces, found = 30 * inner, torch.zeros_like(inside, dtype=torch.long), []
+        taken = torch.zeros_like(there)
+        while shifts and len(found) < PIECES:
+            again = costs + 2 * torch.stack([moved(taken, shift) for shift in shifts])
+            gains = (lowest_yet - again).clamp_(min=0).mul_(inner).sum((1, 2))
+            best = int(gains.argmax())
+            if gains[best] < 0.01 * inner.sum():
+                break
+            better = (again[best] < lowest_yet) & inside
+            pieces[better] = len(found)
+            lowest_yet = torch.where(better, costs[best], lowest_yet)
+            found.append(best)
+            taken.zero_()
+            for piece, index in enumerate(found):
+                moved(taken, shifts[index]).add_(inside & (pieces == piece))
+            taken = F.max_pool2d(taken[None], 3, 1, 1)[0]
+        return [shifts[i] for i in found], costs[found], pieces
+
+    columns = range(lowest[1], highest[1] + 1, STEP)
+    best, first = torch.full(inside.shape, NEVER), torch.zeros((2, *inside.shape), dtype=torch.long)
+    for y in range(lowest[0], highest[0] + 1, STEP):
+        costs, index = cost([(y, x) for x in columns]).min(0)
+        better = costs < best
+        best = torch.where(better, costs, best)
+        first = torch.where(
+            better, torch.stack([torch.full_like(index, y), index * STEP + columns[0]]), first
+        )
+    found = torch.unique(first[:, inside & (best < NEVER)], dim=1).T.tolist()
+    found, _, _ = chosen([tuple(shift) for shift in found])
+    return chosen(_neighbours(found, lowest, highest))
+
+
+def _neighbours(
+    shifts: Iterable[tuple[int, int]], lowest: tuple[int, int], highest: tuple[int, int]
+) -> list[tuple[int, int]]:
+    """The shifts and those between them and the next of a first search."""
+    steps = range(1 - STEP, STEP)
+    near = {(y + dy, x + dx) for y, x in shifts for dy in steps for dx in steps}
+    return sorted(s for s in near if all(a <= v <= b for a, v, b in zip(lowest, s, highest)))
+
+
+def _joined(
+    pieces: Tensor,
+    costs: Tensor,
+    shifts: list[tuple[int, int]],
+    fine: np.ndarray,
+    known: np.ndarray,
+    wanted: np.ndarray,
+    box: tuple[slice, slice],
+) -> np.ndarray:
+    """Which shift each block takes, int `(h, w)`; `len(shifts)` outside the part.
+
+    From the pieces of cells on, blocks change to what costs less (Besag's iterated conditional
+    modes, one half of a chequerboard after the other). Where two pieces meet, it costs how much
+    their fine detail differs; outside the part is the picture itself.
+    """
+    contrast = max(2.0, float(np.sqrt((fine[known > 0] ** 2).mean())))
+    fine = torch.from_numpy(fine).permute(2, 0, 1) / contrast
+    inside, own = torch.from_numpy(wanted[box]), (slice(None), *box)
+    count = len(shifts)
+    there = torch.stack([_shifted(torch.from_numpy(known), box, shift) for shift in shifts])
+    layers = torch.stack([*(_shifted(fine, box, shift) for shift in shifts), fine[own]])
+    costs = F.interpolate(costs[None].clamp(max=30), scale_factor=CELL, mode='bilinear')[0]
+    costs = torch.where(there == 1, costs / (2 * CELL), NEVER) * inside
+    labels = pieces.repeat_interleave(CELL, 0).repeat_interleave(CELL, 1)
+    valid = torch.gather(costs, 0, labels[None])[0] < NEVER
+    labels = torch.where(inside, torch.where(valid, labels, costs.argmin(0)), count)
+    numbers = torch.arange(count)[:, None, None]
+    rows, columns = (torch.arange(n) for n in labels.shape)
+    odd = (rows[:, None] + columns) % 2 == 1
+
+    def laid(labels: Tensor) -> Tensor:
+        return torch.gather(layers, 0, labels[None, None].expand(1, 3, -1, -1))[0]
+
+    for _ in range(20):
+        before = labels
+        for half in (odd & inside, ~odd & inside):
+            total = costs.clone()
+            change = (layers[:count] - laid(labels)).square_().sum(1)
+            for axis, step in ((0, 1), (0, -1), (1, 1), (1, -1)):
+                other = torch.roll(labels, -step, axis)
+                seam = (layers[:count] - laid(other)).square_().sum(1)
+                seam += torch.roll(change, -step, axis + 1) + 0.3
+                seam = torch.where(numbers == other, 0, seam)
+                # What rolls around the box has no neighbour there.
+                seam.select(axis + 1, -1 if step == 1 else 0).zero_()
+                total += seam
+            labels = torch.where(half, total.argmin(0), labels)
+        if (labels != before).sum() <= 1e-3 * inside.sum():
+            break
+    return labels.numpy()
+
+
+def _copied(
+    bgr: np.ndarray,
+    known: np.ndarray,
+    coarse: np.ndarray,
+    pieces: np.ndarray,
+    shifts: list[tuple[int, int]],
+    box: tuple[slice, slice],
+    block: int,
+) -> np.ndarray:
+    """What the pieces have beyond their coarse colours, float32 `(h, w, 3)`, at full scale.
+
+    Where pieces overlap by a few pixels, their weights are divided by the root of the sum of their
+    squares (Heitz and Neyret 2018), which keeps the variance.
+    """
+    height, width = (block * n for n in pieces.shape)
+    total, squares = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
+    for piece, shift in enumerate(shifts):
+        weight = (pieces == piece).astype(np.float32)
+        if not weight.any():
+            continue
+        weight = cv2.GaussianBlur(weight, (3, 3), 0, borderType=cv2.BORDER_REPLICATE)
+        # Of the piece's box what has its source in the window.
+        at = [s.start + n for s, n in zip(box, shift)]
+        part = tuple(
+            slice(max(s.start, -a), min(s.stop, n - a))
+            for s, a, n in zip(_box(weight > 0), at, coarse.shape)
+        )
+        source = tuple(slice(s.start + a, s.stop + a) for s, a in zip(part, at))
+        size = tuple(block * n for n in weight[part].shape[::-1])
+        low = cv2.resize(coarse[source], size, interpolation=cv2.INTER_LINEAR)
+        weight = cv2.resize(weight[part], size, interpolation=cv2.INTER_LINEAR)
+        part, source = _scaled(part, block), _scaled(source, block)
+        weight = weight * known[source]
+        total[part] += weight[..., None] * (bgr[source] - low)
+        squares[part] += weight * weight
+    return total / np.sqrt(np.maximum(squares, 0.04))[..., None]
+
+
+def _enriched(
+    old: np.ndarray, added: np.ndarray, inside: np.ndarray, energies: list[np.ndarray]
+) -> np.ndarray:
+    """`old` with, in each octave, as much of `added` as it is short of the energies.
+
+    All are float32: the pictures `(h, w, 3)`, `inside`, the share of a pixel that counts, `(h, w)`,
+    and energies, from the finest octave on, of any size.
+    """
+    if not energies:
+        return old
+    size = old.shape[1::-1]
+    share = cv2.pyrDown(inside)
+    weight = np.maximum(share, 1e-3)[..., None]
+    lower = [cv2.pyrDown(a * inside[..., None]) / weight for a in (old, added)]
+    under = _enriched(*lower, (share > 0.3).astype(np.float32), energies[1:])
+    bands = [a - cv2.pyrUp(low, dstsize=size) for a, low in zip((old, added), lower)]
+    there, more = (_mean((band @ GREY) ** 2, inside, SMOOTH) for band in bands)
+    short = cv2.resize(energies[0], size, interpolation=cv2.INTER_LINEAR) - there
+    gain = np.sqrt(np.clip(short / np.maximum(more, 1e-3), 0, 1))
+    return cv2.pyrUp(under, dstsize=size) + bands[0] + gain[..., None] * bands[1]
+
+
+def _resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+
+
+def _mean(values: np.ndarray, weight: np.ndarray, deviation: float) -> np.ndarray:
+    """Gaussian means of weighted values."""
+    total, share = (
+        cv2.GaussianBlur(a, (0, 0), deviation, borderType=cv2.BORDER_REFLECT_101)
+        for a in (values * weight, weight)
+    )
+    return total / np.maximum(share, 1e-4)
+
+
+def _opened(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Usable values without what is high in fewer than `THIN` cells across; 0 elsewhere."""
+    kernel = np.ones((THIN, THIN), np.uint8)
+    low = cv2.erode(np.where(usable, values, np.float32(np.inf)), kernel)
+    opened = cv2.dilate(np.where(usable, low, np.float32(-np.inf)), kernel)
+    return np.where(usable, opened, 0)
+
+
+def _sum(values: Tensor) -> Tensor:
+    """Means over 7x7 cells, with zeros beyond the border."""
+    for kernel, padding in (((7, 1), (3, 0)), ((1, 7), (0, 3))):
+        values = F.avg_pool2d(values[:, None], kernel, 1, padding)[:, 0]
+    return values
+
+
+def _shifted(values: Tensor, box: tuple[slice, slice], shift: tuple[int, int]) -> Tensor:
+    """What lies at a box moved by a shift; zeros beyond the border."""
+    rows, columns = (slice(s.start + n, s.stop + n) for s, n in zip(box, shift))
+    height, width = values.shape[-2:]
+    pad = -columns.start, columns.stop - width, -rows.start, rows.stop - height
+    return F.pad(values, pad)
+
+
+def _box(where: np.ndarray) -> tuple[slice, slice]:
+    left, top, width, height = cv2.boundingRect(where.astype(np.uint8))
+    return slice(top, top + height), slice(left, left + width)
+
+
+def _scaled(box: tuple[slice, slice], factor: float) -> tuple[slice, slice]:
+    return tuple(slice(round(factor * s.start), round(factor * s.stop)) for s in box)
