@@ -178,7 +178,7 @@ def test_pictures_of_a_folder_are_completed_as_an_inpainter_does(folder_run, inp
     hole = WIDE if name == 'bird.png' else NARROW
     assert (completed.dtype, completed.shape) == (image.dtype, image.shape)
     assert np.array_equal(completed[hole == 0], image[hole == 0])
-    assert np.array_equal(completed, inpainter(image, hole, fit=inpainter.trained_hole))
+    assert np.array_equal(completed, inpainter(image, hole, detail=True))
     assert np.array_equal(completed, inpainter(image, hole)) == (hole is NARROW)
 
 
@@ -245,11 +245,26 @@ def test_a_picture_is_completed_and_postprocessed(run, inpainter, tmp_path):
     assert done == (0, '1 of 1 pictures completed: done.png\n', '')
     completed = read(tmp_path / 'done.png')
     fit = inpainter.trained_hole
-    assert np.array_equal(completed, inpainter(bgr, WIDE, postprocess=True, fit=fit))
-    assert not np.array_equal(completed, inpainter(bgr, WIDE, fit=fit))
+    options = dict(fit=fit, detail=True)
+    assert np.array_equal(completed, inpainter(bgr, WIDE, postprocess=True, **options))
+    assert not np.array_equal(completed, inpainter(bgr, WIDE, **options))
     assert np.array_equal(completed[WIDE == 0], bgr[WIDE == 0])
     assert {path: path.read_bytes() for path in (image, mask)} == before
     assert len(files_of(tmp_path)) == 3
+
+
+def test_detail_is_for_wide_holes_and_can_be_left_out(run, inpainter, tmp_path):
+    bgr = np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), dtype=np.uint8)
+    write(tmp_path / 'photo.png', bgr)
+    write(tmp_path / 'mask.png', 255 * WIDE)
+    for name, options in (('fine', ()), ('plain', ('--no-detail',)), ('native', ('--native',))):
+        status, _, stderr = run('photo.png', 'mask.png', '-o', f'{name}.png', *options)
+        assert (status, stderr) == (0, '')
+    fine, plain, native = (read(tmp_path / f'{n}.png') for n in ('fine', 'plain', 'native'))
+    assert np.array_equal(fine, inpainter(bgr, WIDE, detail=True))
+    assert np.array_equal(plain, inpainter(bgr, WIDE, fit=inpainter.trained_hole))
+    assert np.array_equal(native, inpainter(bgr, WIDE))
+    assert (fine != plain).any(axis=2)[WIDE == 1].mean() > 0.5
 
 
 def test_a_mask_that_is_all_hole_ends_a_single_run_with_one_sentence(refused, tmp_path):

@@ -453,7 +453,7 @@ def test_another_precision_is_refused(small):
 def test_pairs_are_completed_as_one_by_one(inpainter):
     pairs = [picture_and_hole(*size, seed) for seed, size in enumerate([(40, 52), (61, 30)])]
     pairs.append((as_pil(BGR), Image.fromarray(HOLE * 255)))
-    for options in ({}, dict(postprocess=True, fit=10)):
+    for options in ({}, dict(postprocess=True, fit=10, detail=True)):
         batch = inpainter.batch(iter(pairs), **options)
         singles = [inpainter(image, mask, **options) for image, mask in pairs]
         assert [type(completed) for completed in batch] == [type(single) for single in singles]
@@ -600,6 +600,38 @@ def test_a_reduced_completion_meets_the_picture_without_a_step(painter_of_one_gr
     assert cv2.absdiff(painter_of_one_grey(bgr, hole, fit=fit), bgr).max() <= 2
 
 
+def test_detail_is_added_to_what_is_reduced_and_to_nothing_else(inpainter):
+    bgr = np.random.default_rng(0).integers(0, 256, (90, 110, 3), dtype=np.uint8)
+    hole = wide_holes()['wide and small']
+    small = bbox2mask((90, 110), (70, 80, 8, 9)) == 1
+    plain = inpainter(bgr, hole, fit=FIT)
+    completed = inpainter(bgr, hole, fit=FIT, detail=True)
+    changed = (completed != plain).any(axis=2)
+    assert changed[(hole == 1) & ~small].mean() > 0.8
+    assert not changed[(hole == 0) | small].any()
+    other = np.where(hole[..., None] == 1, 255 - bgr, bgr)
+    assert np.array_equal(inpainter(other, hole, fit=FIT, detail=True), completed)
+    for narrow in holes_no_wider_than_fit().values():
+        expected = inpainter(bgr, narrow)
+        assert np.array_equal(inpainter(bgr, narrow, fit=FIT, detail=True), expected)
+    trained = inpainter.trained_hole
+    expected = inpainter(bgr, hole, fit=trained, detail=True)
+    assert np.array_equal(inpainter(bgr, hole, detail=True), expected)
+
+
+@pytest.mark.parametrize('kind', [np.uint8, np.uint16])
+def test_grey_pictures_get_detail_too(inpainter, kind):
+    top = np.iinfo(kind).max
+    grey = np.random.default_rng(0).integers(0, top, (90, 110), dtype=kind, endpoint=True)
+    hole = wide_holes()['left']
+    plain, fine = (inpainter(grey, hole, fit=FIT, detail=d) for d in (False, True))
+    assert (fine.dtype, fine.shape) == (kind, grey.shape)
+    assert np.array_equal(fine[hole == 0], grey[hole == 0])
+    inner = cv2.erode(hole, np.ones((9, 9), np.uint8)) == 1
+    deviations = [a[inner].std() / top for a in (plain, fine)]
+    assert deviations[1] > deviations[0] + 0.1
+
+
 def test_a_small_hole_in_a_large_picture_is_completed_in_a_small_window(inpainter, model, passes):
     bgr = random_image(0, 4000, 5000)
     hole = bbox2mask((4000, 5000), (1990, 2503, 60, 50))
@@ -642,10 +674,13 @@ def test_trained_hole_is_that_of_the_configuration(small, name, width):
     assert Inpainter(cfg, small[1], device='cpu').trained_hole == width
 
 
-def test_trained_hole_of_a_configuration_without_one_is_none(small):
+def test_trained_hole_of_a_configuration_without_one_is_none_and_detail_wants_a_fit(small):
     cfg = load_config(small[0])
     del cfg.model['trained_hole']
-    assert Inpainter(cfg, small[1], device='cpu').trained_hole is None
+    inpainter = Inpainter(cfg, small[1], device='cpu')
+    assert inpainter.trained_hole is None
+    with pytest.raises(UserError, match='no trained_hole, expected a fit'):
+        inpainter(*picture_and_hole(), detail=True)
 
 
 def test_init_model_loads_the_checkpoint_and_is_ready_to_complete(small):

@@ -295,7 +295,7 @@ def test_ten_at_once_get_each_their_own(url, small, tmp_path):
         )
         client.close()
         fit = None if native else inpainter.trained_hole
-        expected = inpainter.complete(picture, hole, postprocess, fit)
+        expected = inpainter.complete(picture, hole, postprocess, fit, detail=not native)
         return picture, hole, expected, read(answer[1]['value'])
 
     with ThreadPoolExecutor(10) as pool:

@@ -23,7 +23,7 @@ REACH = 192  # blocks (pixels of the reduced scale) around a hole in which sourc
 MOST = 320  # blocks along a hole at most: beyond, blocks are larger
 CELL = 5  # blocks along the side of a cell
 COARSE = 10  # blocks: standard deviation of the Gaussian beyond which colours are the completion's
-THIN = 5  # cells: what is narrower around the hole, as a wire, does not go on into it
+THIN = 7  # cells: what is narrower around the hole, as a wire, does not go on into it
 SMOOTH = 12  # pixels of a level: standard deviation of the Gaussian over which energies are taken
 FADE = 4  # pixels from the border of the hole on, over which detail sets in
 STEP = 2  # cells between the shifts of a first search
@@ -116,8 +116,7 @@ def _looks(
         weight = _resized(certain, cells)
         energy = _resized(band * band * certain, cells) / np.maximum(weight, 1e-3)
         amplitudes.append(np.log1p(np.sqrt(energy)))
-        usable &= weight > 0.1
-        grey, certain = lower, (cv2.pyrDown(certain) > 0.99).astype(np.float32)
+        grey, certain = lower, cv2.pyrDown(certain) ** 4
     dy, dx = np.gradient(fine @ GREY)
     products = [_resized(p * small_known, cells) for p in (dx * dx, dy * dy, dx * dy)]
     weight = usable.astype(np.float32)
