@@ -9,8 +9,6 @@ averaged; pieces meet where they differ least. What is added to the completion i
 beyond its own coarse colours, in each band of frequencies as much as the completion lacks.
 """
 
-from collections.abc import Iterable
-
 import cv2
 import numpy as np
 import torch
@@ -106,17 +104,15 @@ def _looks(
     usable, amplitudes = share > 0.5, []
     # As far as to what is coarse.
     levels = max(1, round(np.log2(1.7 * COARSE * bgr.shape[0] / coarse.shape[0])))
-    grey, certain = (
-        cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY).astype(np.float32),
-        known.astype(np.float32),
-    )
+    grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    certain = known.astype(np.float32)
     for _ in range(levels):
         lower = cv2.pyrDown(grey)
         band = grey - cv2.pyrUp(lower, dstsize=grey.shape[::-1])
         weight = _resized(certain, cells)
         energy = _resized(band * band * certain, cells) / np.maximum(weight, 1e-3)
         amplitudes.append(np.log1p(np.sqrt(energy)))
-        grey, certain = lower, cv2.pyrDown(certain) ** 4
+        grey, certain = lower, cv2.pyrDown(certain) ** 4  # hardly anything from beside the hole
     dy, dx = np.gradient(fine @ GREY)
     products = [_resized(p * small_known, cells) for p in (dx * dx, dy * dy, dx * dy)]
     weight = usable.astype(np.float32)
@@ -126,14 +122,15 @@ def _looks(
 
     on = np.stack([_opened(a, usable) for a in amplitudes] + direction).astype(np.float32)
     on = membrane(torch.from_numpy(on)[None], torch.from_numpy(1 - weight)[None, None])[0].numpy()
-    sources = (share > 0.999) & usable
+    sources = share > 0.999
     colours = _resized(coarse, cells).transpose(2, 0, 1)
     spread = max(10, colours[:, sources].std(axis=1).mean() / 2) if sources.any() else 1
     scale = np.float32(1.2 * np.sqrt(3 / levels))
     looks = np.concatenate([colours / spread, scale * np.stack(amplitudes), np.stack(direction)])
     sought = np.concatenate([colours / spread, scale * on[:levels], on[levels:]])
     energies = [1.2**2 * np.expm1(a) ** 2 for a in on[:levels]]
-    return *(torch.from_numpy(a.astype(np.float32)) for a in (looks, sought)), sources, energies
+    looks, sought = (torch.from_numpy(a.astype(np.float32)) for a in (looks, sought))
+    return looks, sought, sources, energies
 
 
 def _pieces(
@@ -190,27 +187,18 @@ def _pieces(
             taken = F.max_pool2d(taken[None], 3, 1, 1)[0]
         return [shifts[i] for i in found], costs[found], pieces
 
-    columns = range(lowest[1], highest[1] + 1, STEP)
-    best, first = torch.full(inside.shape, NEVER), torch.zeros((2, *inside.shape), dtype=torch.long)
-    for y in range(lowest[0], highest[0] + 1, STEP):
-        costs, index = cost([(y, x) for x in columns]).min(0)
-        better = costs < best
-        best = torch.where(better, costs, best)
-        first = torch.where(
-            better, torch.stack([torch.full_like(index, y), index * STEP + columns[0]]), first
-        )
-    found = torch.unique(first[:, inside & (best < NEVER)], dim=1).T.tolist()
-    found, _, _ = chosen([tuple(shift) for shift in found])
-    return chosen(_neighbours(found, lowest, highest))
-
-
-def _neighbours(
-    shifts: Iterable[tuple[int, int]], lowest: tuple[int, int], highest: tuple[int, int]
-) -> list[tuple[int, int]]:
-    """The shifts and those between them and the next of a first search."""
+    # First all shifts of a coarse lattice, then those around the best.
+    rows, columns = (range(a, b + 1, STEP) for a, b in zip(lowest, highest))
+    best = [cost([(y, x) for x in columns]).min(0) for y in rows]
+    least, row = torch.stack([b.values for b in best]).min(0)
+    column = torch.stack([b.indices for b in best]).gather(0, row[None])[0]
+    found = torch.stack([row, column])[:, inside & (least < NEVER)].unique(dim=1).T.tolist()
+    found, _, _ = chosen([(rows[i], columns[j]) for i, j in found])
     steps = range(1 - STEP, STEP)
-    near = {(y + dy, x + dx) for y, x in shifts for dy in steps for dx in steps}
-    return sorted(s for s in near if all(a <= v <= b for a, v, b in zip(lowest, s, highest)))
+    near = {(y + dy, x + dx) for y, x in found for dy in steps for dx in steps}
+    return chosen(
+        sorted(s for s in near if all(a <= v <= b for a, v, b in zip(lowest, s, highest)))
+    )
 
 
 def _joined(
@@ -283,8 +271,6 @@ def _copied(
     total, squares = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
     for piece, shift in enumerate(shifts):
         weight = (pieces == piece).astype(np.float32)
-        if not weight.any():
-            continue
         weight = cv2.GaussianBlur(weight, (3, 3), 0, borderType=cv2.BORDER_REPLICATE)
         # Of the piece's box what has its source in the window.
         at = [s.start + n for s, n in zip(box, shift)]
@@ -292,6 +278,8 @@ def _copied(
             slice(max(s.start, -a), min(s.stop, n - a))
             for s, a, n in zip(_box(weight > 0), at, coarse.shape)
         )
+        if any(s.start >= s.stop for s in part):
+            continue
         source = tuple(slice(s.start + a, s.stop + a) for s, a in zip(part, at))
         size = tuple(block * n for n in weight[part].shape[::-1])
         low = cv2.resize(coarse[source], size, interpolation=cv2.INTER_LINEAR)
