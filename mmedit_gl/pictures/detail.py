@@ -21,7 +21,7 @@ REACH = 192  # blocks (pixels of the reduced scale) around a hole in which sourc
 MOST = 320  # blocks along a hole at most: beyond, blocks are larger
 CELL = 5  # blocks along the side of a cell
 COARSE = 10  # blocks: standard deviation of the Gaussian beyond which colours are the completion's
-THIN = 7  # cells: what is narrower around the hole, as a wire, does not go on into it
+THIN = 9  # cells: what is narrower around the hole, as a wire, does not go on into it
 SMOOTH = 12  # pixels of a level: standard deviation of the Gaussian over which energies are taken
 FADE = 4  # pixels from the border of the hole on, over which detail sets in
 STEP = 2  # cells between the shifts of a first search
@@ -128,7 +128,7 @@ def _looks(
     scale = np.float32(1.2 * np.sqrt(3 / levels))
     looks = np.concatenate([colours / spread, scale * np.stack(amplitudes), np.stack(direction)])
     sought = np.concatenate([colours / spread, scale * on[:levels], on[levels:]])
-    energies = [1.2**2 * np.expm1(a) ** 2 for a in on[:levels]]
+    energies = [1.3**2 * np.expm1(a) ** 2 for a in on[:levels]]
     looks, sought = (torch.from_numpy(a.astype(np.float32)) for a in (looks, sought))
     return looks, sought, sources, energies
 
