@@ -20,7 +20,8 @@ from mmedit_gl.pictures.membrane import membrane
 REACH = 192  # blocks (pixels of the reduced scale) around a hole in which sources are sought
 MOST = 320  # blocks along a hole at most: beyond, blocks are larger
 CELL = 5  # blocks along the side of a cell
-COARSE = 10  # blocks: standard deviation of the Gaussian beyond which colours are the completion's
+# Blocks: standard deviations of Gaussians. Colours beyond the coarse one are the completion's.
+FINE, MIDDLE, COARSE = 0.8, 3, 10
 THIN = 9  # cells: what is narrower around the hole, as a wire, does not go on into it
 SMOOTH = 12  # pixels of a level: standard deviation of the Gaussian over which energies are taken
 FADE = 4  # pixels from the border of the hole on, over which detail sets in
@@ -75,7 +76,11 @@ def detail(
     shifts = [(CELL * y, CELL * x) for y, x in shifts]
     fine = (small - coarse) * small_known[..., None]
     pieces = _joined(pieces, costs, shifts, fine, small_known, small_wanted, in_blocks)
-    added = _copied(bgr, known, coarse, pieces, shifts, in_blocks, block)
+    # What is fine is cut off short, what is less fine goes over from piece to piece.
+    middle = cv2.GaussianBlur(small, (0, 0), MIDDLE, borderType=cv2.BORDER_REFLECT_101)
+    added = _copied(middle, coarse, small_known, pieces, shifts, in_blocks, MIDDLE)
+    added = cv2.resize(added, [block * n for n in added.shape[1::-1]])
+    added += _copied(bgr, middle, known, pieces, shifts, in_blocks, FINE)
 
     old, inside = bgr[in_pixels].astype(np.float32), wanted[in_pixels].astype(np.float32)
     new = _enriched(old, added, inside, [energy[place] for energy in energies])
@@ -254,39 +259,40 @@ def _joined(
 
 
 def _copied(
-    bgr: np.ndarray,
+    picture: np.ndarray,
+    low: np.ndarray,
     known: np.ndarray,
-    coarse: np.ndarray,
     pieces: np.ndarray,
     shifts: list[tuple[int, int]],
     box: tuple[slice, slice],
-    block: int,
+    deviation: float,
 ) -> np.ndarray:
-    """What the pieces have beyond their coarse colours, float32 `(h, w, 3)`, at full scale.
+    """What the pieces of a picture have beyond `low`, float32 `(h, w, 3)`, as fine as the picture.
 
-    Where pieces overlap by a few pixels, their weights are divided by the root of the sum of their
+    `low`, pieces, shifts, box and the deviation of the Gaussian that blurs the borders of pieces
+    are in blocks. Where pieces overlap, their weights are divided by the root of the sum of their
     squares (Heitz and Neyret 2018), which keeps the variance.
     """
+    block = picture.shape[0] // low.shape[0]
     height, width = (block * n for n in pieces.shape)
     total, squares = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
     for piece, shift in enumerate(shifts):
         weight = (pieces == piece).astype(np.float32)
-        weight = cv2.GaussianBlur(weight, (3, 3), 0, borderType=cv2.BORDER_REPLICATE)
+        weight = cv2.GaussianBlur(weight, (0, 0), deviation, borderType=cv2.BORDER_REPLICATE)
         # Of the piece's box what has its source in the window.
         at = [s.start + n for s, n in zip(box, shift)]
         part = tuple(
             slice(max(s.start, -a), min(s.stop, n - a))
-            for s, a, n in zip(_box(weight > 0), at, coarse.shape)
+            for s, a, n in zip(_box(weight > 0.01), at, low.shape)
         )
         if any(s.start >= s.stop for s in part):
             continue
         source = tuple(slice(s.start + a, s.stop + a) for s, a in zip(part, at))
         size = tuple(block * n for n in weight[part].shape[::-1])
-        low = cv2.resize(coarse[source], size, interpolation=cv2.INTER_LINEAR)
-        weight = cv2.resize(weight[part], size, interpolation=cv2.INTER_LINEAR)
+        under, weight = cv2.resize(low[source], size), cv2.resize(weight[part], size)
         part, source = _scaled(part, block), _scaled(source, block)
         weight = weight * known[source]
-        total[part] += weight[..., None] * (bgr[source] - low)
+        total[part] += weight[..., None] * (picture[source] - under)
         squares[part] += weight * weight
     return total / np.sqrt(np.maximum(squares, 0.04))[..., None]
 
