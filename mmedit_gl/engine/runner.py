@@ -436,13 +436,15 @@ class TrainLoop(BaseLoop):
     def run(self) -> nn.Module:
         runner = self.runner
         model = runner.model
+        with configures('train_dataloader.sampler'):
+            done = self._iter * self.dataloader.batch_size * get_world_size()
+            self.dataloader.sampler.start = done
         rehearse_training(model, self.dataloader)
         if runner.val_loop is not None:
             self.metrics = rehearse_evaluation(model, runner.val_loop, 'val')
         self.check_accumulation(
             iter_tc=model.iter_tc, iter_td=model.iter_td, max_iters=self.max_iters
         )
-        self.dataloader.sampler.start = self._iter * self.dataloader.batch_size * get_world_size()
         runner.call_hook('before_train')
         runner.dump_config()
         runner.call_hook('before_train_epoch')
