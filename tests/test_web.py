@@ -69,7 +69,7 @@ def url(small, tmp_path_factory):
     with serving([*small, '--max-megapixels', '1'], folder) as (process, url):
         yield url
         process.terminate()
-        assert process.wait(timeout=60) == 130
+        assert process.wait(timeout=180) == 130
     assert files_below(folder) == []
 
 
@@ -336,7 +336,7 @@ def interrupted(small, tmp_path_factory, browser):
         page.goto(url)
         open_picture(page, blocked / 'picture.png')
         process.send_signal(signal.SIGINT)
-        status = process.wait(timeout=60)
+        status = process.wait(timeout=180)
         return text, status, process.stdout.read(), process.stderr.read(), files_below(folder)
 
 
