@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import pytest
@@ -46,9 +47,11 @@ def serving(args, folder, **env):
     """The process that serves at a free port, and the address that it tells."""
     command = [sys.executable, ROOT / 'tools/serve.py', '--port', '0', *args]
     folder.mkdir(exist_ok=True)
-    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    options = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Of a shell's background job the Ctrl-C would be ignored.
+    options['preexec_fn'] = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     env = {**os.environ, 'TMPDIR': str(folder), **env}
-    with subprocess.Popen(list(map(str, command)), env=env, cwd=folder, **pipes) as process:
+    with subprocess.Popen(list(map(str, command)), env=env, cwd=folder, **options) as process:
         try:
             line = process.stdout.readline()
             assert re.fullmatch(r'the page is at http://127\.0\.0\.1:\d+/\n', line), (
@@ -69,7 +72,7 @@ def url(small, tmp_path_factory):
     with serving([*small, '--max-megapixels', '1'], folder) as (process, url):
         yield url
         process.terminate()
-        assert process.wait(timeout=180) == 130
+        assert process.wait(timeout=60) == 130
     assert files_below(folder) == []
 
 
@@ -336,7 +339,7 @@ def interrupted(small, tmp_path_factory, browser):
         page.goto(url)
         open_picture(page, blocked / 'picture.png')
         process.send_signal(signal.SIGINT)
-        status = process.wait(timeout=180)
+        status = process.wait(timeout=60)
         return text, status, process.stdout.read(), process.stderr.read(), files_below(folder)
 
 
