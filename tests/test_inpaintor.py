@@ -4,9 +4,12 @@ import json
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from conftest import make_batch, random_image, relative_error, seeded_state_dict, set_iteration
+from mmengine.model import convert_sync_batchnorm
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from torch import nn
 
 from mmedit_gl.errors import UserError
 from mmedit_gl.registry import MODELS
@@ -109,12 +112,15 @@ PAPER = dict(
     loss_l1_hole=dict(type='MSELoss'),
     loss_gan=dict(type='GANLoss', loss_weight=0.0004),
 )
+MEAN_COLOUR = dict(loss_mean_colour=dict(type='MeanColourLoss', loss_weight=0.5))
 
 
 @pytest.mark.usefixtures('float64')
-@pytest.mark.parametrize('paper', [False, True], ids=['published', 'paper'])
-def test_all_phases_follow_a_textbook_loop(paper):
-    model = build_small(**(PAPER if paper else {}))
+@pytest.mark.parametrize(
+    'options', [{}, PAPER, MEAN_COLOUR], ids=['published', 'paper', 'mean colour']
+)
+def test_all_phases_follow_a_textbook_loop(options):
+    model, paper = build_small(**options), options is PAPER
     generator, disc = copy.deepcopy(model.generator).train(), copy.deepcopy(model.disc).train()
     batch, colour, hole_loss, weight = small_batch(), torch.zeros(3, 1, 1), F.l1_loss, 0.001
     tops_lefts = real_tops_lefts = [(1, 3), (16, 16), (0, 16)]
@@ -149,6 +155,13 @@ def test_all_phases_follow_a_textbook_loop(paper):
         if iteration < 2 or iteration >= 4:
             hole = mask.expand_as(gt_img) == 1
             loss = expected['loss_l1_hole'] = hole_loss(fake_res[hole], gt_img[hole])
+            if options is MEAN_COLOUR:
+                means = [
+                    torch.stack([img[i][:, mask[i, 0] == 1].mean(dim=1) for i in range(3)])
+                    for img in (fake_res, gt_img)
+                ]
+                expected['loss_mean_colour'] = 0.5 * F.l1_loss(*means)
+                loss = loss + expected['loss_mean_colour']
             if iteration >= 4:
                 logit = judge(fake_img, tops_lefts)
                 expected['loss_g_fake'] = weight * F.softplus(-logit).mean()
@@ -221,6 +234,22 @@ def test_a_hole_larger_than_the_window_stops_the_first_phase_already():
     batch = make_batch(random_image(0, 32, 32)[None], [[2, 2, 17, 10]])
     with pytest.raises(UserError, match='a hole of 17x10 pixels'):
         build_small().train_step(batch, None)
+
+
+@pytest.fixture
+def process_group():
+    dist.init_process_group('gloo', store=dist.HashStore(), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+@pytest.mark.usefixtures('process_group')
+def test_a_model_whose_batch_norm_is_synchronised_between_gpus_is_rehearsed():
+    model = convert_sync_batchnorm(build_small())
+    kinds = [type(layer) for layer in model.modules()]
+    assert nn.SyncBatchNorm in kinds
+    model.rehearse(small_batch())
+    assert [type(layer) for layer in model.modules()] == kinds
 
 
 def test_iter_td_before_iter_tc_is_refused():

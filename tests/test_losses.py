@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from mmedit_gl.errors import UserError
-from mmedit_gl.models import GANLoss, L1Loss, MSELoss
+from mmedit_gl.models import GANLoss, L1Loss, MeanColourLoss, MSELoss
 
 
 @pytest.fixture
@@ -21,6 +21,16 @@ def test_hole_losses_are_torchs_on_the_pixels_of_the_hole(loss, torch_loss, pict
     hole = mask.expand_as(pred) == 1
     expected = 0.3 * torch_loss(pred[hole], target[hole])
     torch.testing.assert_close(loss(loss_weight=0.3)(pred, target, mask), expected)
+
+
+def test_the_mean_colour_of_each_hole_counts_alike():
+    pred, mask = torch.zeros(3, 3, 8, 9), torch.zeros(3, 1, 8, 9)
+    mask[0, :, :1, :2] = 1
+    mask[1, :, 2:, 3:] = 1  # the third has no hole, and no error
+    pred[0, 0, 0] = torch.arange(9.0)  # a mean of 0.5
+    pred[1, 1], pred[1, 2, 2:, 3:6], pred[1, 2, 2:, 6:] = -4, 5, -5
+    loss = MeanColourLoss(loss_weight=0.3)(pred, torch.zeros_like(pred), mask)
+    assert loss.item() == pytest.approx(0.3 * (0.5 + 4) / 9)
 
 
 def test_gan_loss_is_weighted_for_the_generator_only():

@@ -442,6 +442,18 @@ def test_a_command_line_that_cannot_be_ends_with_status_2_and_one_sentence(
     assert (tmp_path / 'file').read_text() == 'mine'
 
 
+def test_more_processes_than_gpus_are_refused(refused, monkeypatch):
+    environment = dict(
+        RANK='1', LOCAL_RANK='1', WORLD_SIZE='2', MASTER_ADDR='localhost', MASTER_PORT='1'
+    )
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 1)
+    assert refused({'launcher': 'pytorch'}).startswith(
+        '--launcher pytorch: expected a GPU for each process of a machine, got 1 for more: start 1,'
+    )
+
+
 def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(UserError, match=r'^device: '):
         Inpainter(device='cuda:99')(random_image(0, 8, 8), np.zeros((8, 8), np.uint8))

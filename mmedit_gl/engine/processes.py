@@ -8,7 +8,7 @@ from multiprocessing.connection import wait
 
 import torch
 import torch.distributed
-from mmengine.dist import barrier, get_world_size, is_distributed
+from mmengine.dist import all_reduce, get_world_size, is_distributed
 from torch.utils.data import DataLoader
 
 from mmedit_gl.errors import LostProcessError, UserError
@@ -68,7 +68,7 @@ def shared_work() -> Iterator[None]:
     try:
         yield
         if is_distributed():
-            barrier()
+            all_reduce(torch.zeros(1))  # waits for all; torch's barrier warns of itself on GPUs
     except RuntimeError as error:
         if not _cut_off(error):
             raise

@@ -96,6 +96,12 @@ class Runner(MMEngineRunner):
                 f'--launcher {self.launcher}: {missing[0]} is not in the environment: start the '
                 'processes by tools/dist_train.sh, torchrun, srun or mpirun'
             )
+        gpus = torch.cuda.device_count()
+        if self.launcher == 'pytorch' and 0 < gpus <= int(os.environ['LOCAL_RANK']):
+            raise UserError(
+                f'--launcher pytorch: expected a GPU for each process of a machine, got {gpus} for '
+                f'more: start {gpus}, or set CUDA_VISIBLE_DEVICES= to train on CPUs'
+            )
         with configures(f'--launcher {self.launcher}'):
             init_gloo(self.launcher)
         with self.configures('env_cfg'):

@@ -5,7 +5,7 @@ from .generator import GLDecoder, GLDilationNeck, GLEncoder, GLEncoderDecoder
 from .hole_aware import HoleAware
 from .inpaintor import GLInpaintor, Phase, composite
 from .local_window import crop, local_windows
-from .losses import GANLoss, L1Loss, MSELoss
+from .losses import GANLoss, L1Loss, MeanColourLoss, MSELoss
 from .preprocessor import GLPreprocessor, to_float, to_uint8
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     'HoleAware',
     'L1Loss',
     'MSELoss',
+    'MeanColourLoss',
     'MultiLayerDiscriminator',
     'Phase',
     'composite',

@@ -1,13 +1,13 @@
 """The model: generator, discriminators and the three phases that train them."""
 
+import copy
 from enum import Enum
 
 import torch
 from mmengine.logging import MessageHub
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, revert_sync_batchnorm
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.modules.module import (
     register_module_forward_hook,
     register_module_forward_pre_hook,
@@ -47,6 +47,7 @@ class GLInpaintor(BaseModel):
         encdec: dict,
         disc: dict | None = None,
         loss_l1_hole: dict | None = None,
+        loss_mean_colour: dict | None = None,
         loss_gan: dict | None = None,
         train_cfg: dict | None = None,
         trained_hole: int | None = None,
@@ -58,6 +59,7 @@ class GLInpaintor(BaseModel):
         self.generator = MODELS.build(encdec)
         self.disc = disc and MODELS.build(disc)
         self.loss_l1_hole = loss_l1_hole and MODELS.build(loss_l1_hole)
+        self.loss_mean_colour = loss_mean_colour and MODELS.build(loss_mean_colour)
         self.loss_gan = loss_gan and MODELS.build(loss_gan)
         # What the training steps call: the networks, or what wraps them in a distributed run. A
         # dict, so that a wrapper's name does not come between a checkpoint and its parameters.
@@ -178,7 +180,12 @@ class GLInpaintor(BaseModel):
             return generator(batch['masked_img'], batch['mask']).to(batch['gt_img'].dtype)
 
     def _hole_losses(self, batch: dict, fake_res: Tensor) -> dict[str, Tensor]:
-        return dict(loss_l1_hole=self.loss_l1_hole(fake_res, batch['gt_img'], batch['mask']))
+        losses = dict(loss_l1_hole=self.loss_l1_hole, loss_mean_colour=self.loss_mean_colour)
+        return {
+            name: loss(fake_res, batch['gt_img'], batch['mask'])
+            for name, loss in losses.items()
+            if loss is not None
+        }
 
     def _judge(
         self, disc: nn.Module, img: Tensor, windows: Tensor, wrapper: OptimWrapper
@@ -228,7 +235,8 @@ def _shapes(network: nn.Module, *inputs: Tensor) -> Tensor:
 
     Raises `UserError` that names the layer which does not take what comes to it.
     """
-    state = {name: value.to('meta') for name, value in network.state_dict().items()}
+    # torch's synchronised batch norm takes tensors of GPUs only.
+    network = revert_sync_batchnorm(copy.deepcopy(network)).to('meta')
     names = {layer: name for name, layer in network.named_modules()}
     running = []
 
@@ -240,7 +248,7 @@ def _shapes(network: nn.Module, *inputs: Tensor) -> Tensor:
         register_module_forward_hook(leave),
     ]
     try:
-        return functional_call(network, state, inputs)
+        return network(*inputs)
     except UserError:
         raise
     except Exception as error:

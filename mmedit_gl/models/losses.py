@@ -38,6 +38,19 @@ class MSELoss(nn.Module):
 
 
 @MODELS.register_module()
+class MeanColourLoss(nn.Module):
+    """Absolute error of the mean colour of each picture's hole, whatever its size."""
+
+    def __init__(self, loss_weight: float = 1.0):
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(self, pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        error = ((pred - target) * mask).sum(dim=(2, 3)) / mask.sum(dim=(2, 3)).clamp(min=1)
+        return self.loss_weight * error.abs().mean()
+
+
+@MODELS.register_module()
 class GANLoss(nn.Module):
     """Binary cross entropy of the discriminators' logits (equation 3).
 
