@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmedit_gl.pictures import detail
-from mmedit_gl.pictures.detail import _pieces
+from mmedit_gl.pictures.detail import _looks, _pieces
 
 SCALE = 0.5  # blocks of two pixels, cells of ten
 
@@ -92,6 +92,16 @@ def test_coarse_colours_stay_those_of_the_completion():
     assert np.abs(after - before).mean() < 1
 
 
+def test_pieces_of_darker_and_brighter_places_meet_without_steps():
+    hole = disc((260, 280), (130, 140), 60)
+    ramp = np.linspace(20, 236, 280, dtype=np.float32)[None, :, None]
+    picture = ((noise(*hole.shape) - 128.0) / 3 + ramp).round().clip(0, 255).astype(np.uint8)
+    completed = np.where(hole[..., None] == 1, ramp, picture).round().astype(np.uint8)
+    steps = cv2.GaussianBlur(detailed(completed, hole) - ramp, (0, 0), 4)
+    inner = cv2.erode(hole, np.ones((11, 11), np.uint8)) == 1
+    assert np.abs(steps)[inner].max() < 6
+
+
 def test_each_side_of_a_hole_gets_the_texture_that_is_beside_it():
     hole = disc((260, 400), (130, 200), 60)
     rough = noise(*hole.shape).astype(np.float32)
@@ -169,6 +179,18 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(threads):
     assert not np.array_equal(results[0], completed)
     assert np.array_equal(results[0], results[1])
     assert np.array_equal(results[1], results[2])
+
+
+def test_textures_of_one_strength_look_different_by_how_fine_they_are():
+    left = np.arange(400)[None, :, None] < 200
+    picture = np.where(left, noise(200, 400, 0.8), noise(200, 400, 3))
+    small = cv2.resize(picture, (200, 100), interpolation=cv2.INTER_AREA).astype(np.float32)
+    coarse = np.full_like(small, 128)
+    known = np.ones((200, 400), np.uint8), np.ones((100, 200), np.float32)
+    looks, *_ = _looks(picture, known[0], small - coarse, coarse, known[1])
+    fine, less_fine = looks[:, 2:-2, 2:17].flatten(1), looks[:, 2:-2, 23:-2].flatten(1)
+    apart = (fine.mean(1) - less_fine.mean(1)).norm()
+    assert apart > 4 * max(fine.std(1).norm(), less_fine.std(1).norm())
 
 
 def test_a_piece_is_the_best_of_all_shifts():

@@ -144,6 +144,14 @@ def test_a_run_without_discriminators_has_no_panel_for_them(tmp_path):
     assert [ax.get_ylabel() for ax in tool.draw({'a': lines}).axes] == ['', 'loss_l1_hole']
 
 
+def test_a_loss_of_the_mean_colour_has_a_panel_of_its_own(tmp_path):
+    lines = [train_line(step, loss_l1_hole=0.4, loss_mean_colour=0.1) for step in (1, 2)]
+    run = tool.read_log(write_session(tmp_path, 'a', lines))
+    _, l1, colour = tool.draw({'a': run}).axes
+    assert (l1.get_ylabel(), colour.get_ylabel()) == ('loss_l1_hole', 'loss_mean_colour')
+    assert colour.lines[0].get_xydata().tolist() == [[1, 0.1], [2, 0.1]]
+
+
 def test_the_picture_is_written_over_an_earlier_one(run_dir, tmp_path, plot):
     out = tmp_path / 'new/losses.png'
     assert plot(run_dir, '--out', out)[0] == 0

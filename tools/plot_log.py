@@ -15,8 +15,10 @@ from mmedit_gl.errors import UserError, one_sentence_errors
 from mmedit_gl.evaluation.report import METRICS
 from mmedit_gl.models import Phase
 
-LOSSES = ('loss_l1_hole', 'fake_loss', 'real_loss', 'loss_g_fake')
-PANELS = {'loss_l1_hole': LOSSES[:1], 'adversarial losses': LOSSES[1:]}
+IN_THE_HOLE = ('loss_l1_hole', 'loss_mean_colour')
+ADVERSARIAL = ('fake_loss', 'real_loss', 'loss_g_fake')
+LOSSES = IN_THE_HOLE + ADVERSARIAL
+PANELS = {name: (name,) for name in IN_THE_HOLE} | {'adversarial losses': ADVERSARIAL}
 PANELS |= {title: (metric,) for metric, title in METRICS.items()}
 MAX_POINTS = 300  # of a line; the log's own are faint behind it
 STYLES = ('-', '--', ':')

@@ -87,7 +87,7 @@ def init_gloo(launcher: str) -> None:
 def is_worth_reading(record: logging.LogRecord) -> bool:
     """Not one of the warnings of every run that its user can do nothing about.
 
-    Goes with `test_a_run_prints_no_warning`.
+    Goes with `test_training_and_testing_print_no_warning`.
     """
     return not record.getMessage().startswith(
         ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
