@@ -600,7 +600,7 @@ def test_a_reduced_completion_meets_the_picture_without_a_step(painter_of_one_gr
     assert cv2.absdiff(painter_of_one_grey(bgr, hole, fit=fit), bgr).max() <= 2
 
 
-def test_detail_is_added_to_what_is_reduced_and_to_nothing_else(inpainter):
+def test_detail_is_added_to_what_is_reduced_and_not_to_what_is_narrow(inpainter):
     bgr = np.random.default_rng(0).integers(0, 256, (90, 110, 3), dtype=np.uint8)
     hole = wide_holes()['wide and small']
     small = bbox2mask((90, 110), (70, 80, 8, 9)) == 1
@@ -617,6 +617,17 @@ def test_detail_is_added_to_what_is_reduced_and_to_nothing_else(inpainter):
     trained = inpainter.trained_hole
     expected = inpainter(bgr, hole, fit=trained, detail=True)
     assert np.array_equal(inpainter(bgr, hole, detail=True), expected)
+
+
+def test_a_wide_hole_gets_detail_at_full_scale_too(inpainter):
+    bgr = np.random.default_rng(0).integers(0, 256, (150, 190, 3), dtype=np.uint8)
+    wide = cv2.circle(np.zeros((150, 190), np.uint8), (60, 70), 30, 1, cv2.FILLED)
+    hole = wide | bbox2mask((150, 190), (5, 150, 140, 20))
+    plain, fine = (inpainter(bgr, hole, fit=1000, detail=d) for d in (False, True))
+    assert np.array_equal(plain, inpainter(bgr, hole))
+    changed = (fine != plain).any(axis=2)
+    assert changed[wide == 1].mean() > 0.8
+    assert not changed[wide == 0].any()
 
 
 @pytest.mark.parametrize('kind', [np.uint8, np.uint16])
@@ -674,13 +685,15 @@ def test_trained_hole_is_that_of_the_configuration(small, name, width):
     assert Inpainter(cfg, small[1], device='cpu').trained_hole == width
 
 
-def test_trained_hole_of_a_configuration_without_one_is_none_and_detail_wants_a_fit(small):
+def test_without_a_trained_hole_a_hole_gets_its_detail_at_full_scale(small):
     cfg = load_config(small[0])
     del cfg.model['trained_hole']
     inpainter = Inpainter(cfg, small[1], device='cpu')
     assert inpainter.trained_hole is None
-    with pytest.raises(UserError, match='no trained_hole, expected a fit'):
-        inpainter(*picture_and_hole(), detail=True)
+    bgr, hole = random_image(0, 90, 110), wide_holes()['left']
+    completed = inpainter(bgr, hole, detail=True)
+    assert np.array_equal(completed, inpainter(bgr, hole, fit=1000, detail=True))
+    assert not np.array_equal(completed, inpainter(bgr, hole))
 
 
 def test_init_model_loads_the_checkpoint_and_is_ready_to_complete(small):

@@ -68,7 +68,7 @@ def parse_args() -> argparse.Namespace:
         '--no-detail',
         dest='detail',
         action='store_false',
-        help='leave holes that were reduced without the texture of what is around them',
+        help='leave wide holes smooth, without the texture of what is around them',
     )
     parser.add_argument('--invert-mask', action='store_true', help='the hole is black')
     parser.add_argument(
@@ -115,7 +115,7 @@ class Stages:
 
     def complete(self, read: tuple[Job, Picture, np.ndarray]) -> tuple:
         fit = None if self.args.native else self.inpainter.trained_hole
-        detail = self.args.detail and fit is not None
+        detail = self.args.detail and not self.args.native
         return *read, self.inpainter.complete(*read[1:], self.args.postprocess, fit, detail)
 
     def write(self, completion: tuple[Job, Picture, np.ndarray, Picture]) -> list[str]:

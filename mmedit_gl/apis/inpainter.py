@@ -29,6 +29,7 @@ from mmedit_gl.registry import MODELS
 # The small model that the package ships; its model card stands beside it.
 DEFAULT = Path(__file__).parent / 'default'
 CONTEXT = 160  # pixels around a reduced hole: as far as the network sees
+SMOOTH = 24  # pixels: a wider completion is smooth beside its surroundings, at full scale too
 
 
 def init_model(
@@ -115,16 +116,12 @@ class Inpainter:
 
         `fit` is a width in pixels: where a wider disc has room in a part of the hole, a window
         around it is completed at the scale at which it has not, and joined by Poisson cloning.
-        `detail` brings the texture of the surroundings into such a part, at full scale; it wants a
-        `fit`, by default the model's `trained_hole`. `postprocess` is the paper's, of section 3.
+        `detail` brings the texture of the surroundings into parts of more than a few pixels' width,
+        at full scale; with it `fit` is by default the model's `trained_hole`. `postprocess` is the
+        paper's, of section 3.
         """
         if detail and fit is None:
             fit = self.trained_hole
-            if fit is None:
-                raise UserError(
-                    'detail=True is for what is completed at a reduced scale: the model has no '
-                    'trained_hole, expected a fit'
-                )
         return _complete(self.fill_native, picture, hole, postprocess, fit, detail)
 
 
@@ -169,23 +166,23 @@ def fill(
     detail: bool = False,
 ) -> np.ndarray:
     """uint8 BGR `(H, W, 3)` with its hole filled, as `Inpainter.complete` says."""
-    completed = bgr.copy()
-    left, reduced = hole, []  # what is still to be filled, and what was at which scale
-    if fit is not None:
-        if fit < 1:
-            raise UserError(f'fit: expected a width of at least 1 pixel, got {fit}')
-        left = hole.copy()
-        for box, part in _parts(hole):
-            if (width := _width(box, part, hole.shape)) > fit:
-                _fill_reduced(fill_native, completed, left, box, part, fit / width)
-                left[box][part] = 0
-                reduced.append((box, part, fit / width))
+    if fit is not None and fit < 1:
+        raise UserError(f'fit: expected a width of at least 1 pixel, got {fit}')
+    completed, left = bgr.copy(), hole.copy()  # left is to be filled at full scale
+    smooth = []  # parts that want detail, and at which scale they were completed
+    for box, part in _parts(hole) if fit or detail else ():
+        width = _width(box, part, hole.shape)
+        scale = 1 if fit is None else min(1, fit / width)
+        if scale < 1:
+            _fill_reduced(fill_native, completed, left, box, part, scale)
+            left[box][part] = 0
+        if detail and (scale < 1 or width > SMOOTH):
+            smooth.append((box, part, scale))
     fill_native(completed, left, left)
-    if detail:
-        for (box, part, _), fine in zip(
-            reduced, [fine_detail(completed, hole, *place) for place in reduced]
-        ):
-            np.copyto(completed[box], fine, where=part[..., None])
+    for (box, part, _), fine in zip(
+        smooth, [fine_detail(completed, hole, *place) for place in smooth]
+    ):
+        np.copyto(completed[box], fine, where=part[..., None])
     return completed
 
 

@@ -116,7 +116,7 @@ class Page:
             picture = read_picture(path, self.max_megapixels)
             hole = read_hole(_painted(painting, picture), picture.bgr.shape[:2], resize=True)
             fit = None if native else self.inpainter.trained_hole
-            completed = self.inpainter.complete(picture, hole, postprocess, fit, fit is not None)
+            completed = self.inpainter.complete(picture, hole, postprocess, fit, not native)
             out = Path(tempfile.mkdtemp(dir=self.folder)) / _completed_name(path, picture)
             write_picture(completed, out)
         except UserError as error:

@@ -1,4 +1,4 @@
-"""Fine detail for what was completed at a reduced scale, from the surroundings at full scale.
+"""Fine detail for what was completed too smoothly, from the surroundings at full scale.
 
 Contextual residual aggregation (Yi et al. 2020) with correspondences in the spirit of PatchMatch
 (Barnes et al. 2009), without anything learned. A completion knows the coarse colours of a hole, and
@@ -27,7 +27,12 @@ SMOOTH = 12  # pixels of a level: standard deviation of the Gaussian over which 
 FADE = 4  # pixels from the border of the hole on, over which detail sets in
 STEP = 2  # cells between the shifts of a first search
 PIECES = 20  # at most
-NEVER = 1e4  # cost of what cannot be
+# How much amplitudes and directions count beside colours, whose spread counts as 1.
+AMPLITUDE, DIRECTION = 1.2, 0.7
+LOST = 1.3  # what opening and the mean of logarithms take from amplitudes, found by measuring
+# Costs: of a cell that looks quite different, of one without a piece, of a source taken again, of
+# a border between two pieces a block, and of what cannot be.
+WORST, BARE, AGAIN, BORDER, NEVER = 20, 30, 2, 0.3, 1e4
 GREY = np.float32([0.114, 0.587, 0.299])
 
 
@@ -41,8 +46,8 @@ def detail(
     """What lies in a box of a completed picture, with fine detail in a part of the hole.
 
     `completed` is uint8 BGR `(H, W, 3)`. `hole` is uint8 `(H, W)`, 1 where nothing is known, from
-    where no detail is taken. `part`, bool `(h, w)`, is what of the box was completed at `scale`,
-    below 1. The result is uint8 `(h, w, 3)`; elsewhere in the box it is `completed` bit for bit, as
+    where no detail is taken. `part`, bool `(h, w)`, is what of the box was completed at `scale`, at
+    most 1. The result is uint8 `(h, w, 3)`; elsewhere in the box it is `completed` bit for bit, as
     it is everywhere where the surroundings are too small to take from. The cost is that of the box.
     """
     block = max(round(1 / scale), -(-max(part.shape) // MOST), 1)
@@ -122,7 +127,7 @@ def _looks(
     products = [_resized(p * small_known, cells) for p in (dx * dx, dy * dy, dx * dy)]
     weight = usable.astype(np.float32)
     xx, yy, xy = (_mean(p / np.maximum(share, 1e-3), weight, 1) for p in products)
-    direction = [p / (xx + yy + 4) for p in (0.7 * (xx - yy), 1.4 * xy)]
+    direction = [DIRECTION * p / (xx + yy + 4) for p in (xx - yy, 2 * xy)]
     amplitudes = [_mean(a, weight, 1) for a in amplitudes]
 
     on = np.stack([_opened(a, usable) for a in amplitudes] + direction).astype(np.float32)
@@ -130,10 +135,10 @@ def _looks(
     sources = share > 0.999
     colours = _resized(coarse, cells).transpose(2, 0, 1)
     spread = max(10, colours[:, sources].std(axis=1).mean() / 2) if sources.any() else 1
-    scale = np.float32(1.2 * np.sqrt(3 / levels))
+    scale = np.float32(AMPLITUDE * np.sqrt(3 / levels))
     looks = np.concatenate([colours / spread, scale * np.stack(amplitudes), np.stack(direction)])
     sought = np.concatenate([colours / spread, scale * on[:levels], on[levels:]])
-    energies = [1.3**2 * np.expm1(a) ** 2 for a in on[:levels]]
+    energies = [(LOST * np.expm1(a)) ** 2 for a in on[:levels]]
     looks, sought = (torch.from_numpy(a.astype(np.float32)) for a in (looks, sought))
     return looks, sought, sources, energies
 
@@ -165,8 +170,8 @@ def _pieces(
     def cost(shifts: list[tuple[int, int]]) -> Tensor:
         can = torch.stack([moved(there, shift) for shift in shifts]) > 0
         far = torch.stack([moved(padded, shift) for shift in shifts])
-        own = far.sub_(target).square_().sum(1).clamp_(max=20)
-        own = torch.where(can, own, 20.0).mul_(inner)
+        own = far.sub_(target).square_().sum(1).clamp_(max=WORST)
+        own = torch.where(can, own, float(WORST)).mul_(inner)
         away = torch.tensor([(y * y + x * x) ** 0.5 for y, x in shifts])[:, None, None]
         total = (own + _sum(own) / around + away / max(height, width)) / 2
         return torch.where(can, total, NEVER)
@@ -174,10 +179,10 @@ def _pieces(
     def chosen(shifts: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], Tensor, Tensor]:
         """Greedily the shifts that lower the costs most; what is taken already costs more."""
         costs = torch.cat([target[:0], *(cost([shift]) for shift in shifts)])
-        lowest_yet, pieces, found = 30 * inner, torch.zeros_like(inside, dtype=torch.long), []
+        lowest_yet, pieces, found = BARE * inner, torch.zeros_like(inside, dtype=torch.long), []
         taken = torch.zeros_like(there)
         while shifts and len(found) < PIECES:
-            again = costs + 2 * torch.stack([moved(taken, shift) for shift in shifts])
+            again = costs + AGAIN * torch.stack([moved(taken, shift) for shift in shifts])
             gains = (lowest_yet - again).clamp_(min=0).mul_(inner).sum((1, 2))
             best = int(gains.argmax())
             if gains[best] < 0.01 * inner.sum():
@@ -227,7 +232,7 @@ def _joined(
     count = len(shifts)
     there = torch.stack([_shifted(torch.from_numpy(known), box, shift) for shift in shifts])
     layers = torch.stack([*(_shifted(fine, box, shift) for shift in shifts), fine[own]])
-    costs = F.interpolate(costs[None].clamp(max=30), scale_factor=CELL, mode='bilinear')[0]
+    costs = F.interpolate(costs[None].clamp(max=BARE), scale_factor=CELL, mode='bilinear')[0]
     costs = torch.where(there == 1, costs / (2 * CELL), NEVER) * inside
     labels = pieces.repeat_interleave(CELL, 0).repeat_interleave(CELL, 1)
     valid = torch.gather(costs, 0, labels[None])[0] < NEVER
@@ -247,7 +252,7 @@ def _joined(
             for axis, step in ((0, 1), (0, -1), (1, 1), (1, -1)):
                 other = torch.roll(labels, -step, axis)
                 seam = (layers[:count] - laid(other)).square_().sum(1)
-                seam += torch.roll(change, -step, axis + 1) + 0.3
+                seam += torch.roll(change, -step, axis + 1) + BORDER
                 seam = torch.where(numbers == other, 0, seam)
                 # What rolls around the box has no neighbour there.
                 seam.select(axis + 1, -1 if step == 1 else 0).zero_()
