@@ -622,12 +622,20 @@ def test_detail_is_added_to_what_is_reduced_and_not_to_what_is_narrow(inpainter)
 def test_a_wide_hole_gets_detail_at_full_scale_too(inpainter):
     bgr = np.random.default_rng(0).integers(0, 256, (150, 190, 3), dtype=np.uint8)
     wide = cv2.circle(np.zeros((150, 190), np.uint8), (60, 70), 30, 1, cv2.FILLED)
-    hole = wide | bbox2mask((150, 190), (5, 150, 140, 20))
+    hole = wide | bbox2mask((150, 190), (5, 150, 140, 20))  # and one that is narrow
     plain, fine = (inpainter(bgr, hole, fit=1000, detail=d) for d in (False, True))
     assert np.array_equal(plain, inpainter(bgr, hole))
     changed = (fine != plain).any(axis=2)
     assert changed[wide == 1].mean() > 0.8
     assert not changed[wide == 0].any()
+
+
+@pytest.mark.parametrize(('length', 'gets_detail'), [(300, True), (420, False)])
+def test_a_stroke_however_wide_gets_no_detail(painter_of_one_grey, length, gets_detail):
+    bgr = np.random.default_rng(0).integers(0, 256, (90, 500, 3), dtype=np.uint8)
+    hole = bbox2mask((90, 500), (30, 40, 30, length))
+    plain, fine = (painter_of_one_grey(bgr, hole, fit=1000, detail=d) for d in (False, True))
+    assert (fine != plain).any() == gets_detail
 
 
 @pytest.mark.parametrize('kind', [np.uint8, np.uint16])

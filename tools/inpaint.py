@@ -68,7 +68,7 @@ def parse_args() -> argparse.Namespace:
         '--no-detail',
         dest='detail',
         action='store_false',
-        help='leave wide holes smooth, without the texture of what is around them',
+        help='leave wide holes as the network has them, smooth, without the texture around them',
     )
     parser.add_argument('--invert-mask', action='store_true', help='the hole is black')
     parser.add_argument(

@@ -29,7 +29,9 @@ from mmedit_gl.registry import MODELS
 # The small model that the package ships; its model card stands beside it.
 DEFAULT = Path(__file__).parent / 'default'
 CONTEXT = 160  # pixels around a reduced hole: as far as the network sees
-SMOOTH = 24  # pixels: a wider completion is smooth beside its surroundings, at full scale too
+# Pixels: a wider completion is smooth beside its surroundings, at full scale too. What is more than
+# so many times as long as wide is a stroke.
+SMOOTH, STROKE = 24, 12
 
 
 def init_model(
@@ -116,9 +118,9 @@ class Inpainter:
 
         `fit` is a width in pixels: where a wider disc has room in a part of the hole, a window
         around it is completed at the scale at which it has not, and joined by Poisson cloning.
-        `detail` brings the texture of the surroundings into parts of more than a few pixels' width,
-        at full scale; with it `fit` is by default the model's `trained_hole`. `postprocess` is the
-        paper's, of section 3.
+        `detail` brings the texture of the surroundings, at full scale, into what was reduced and
+        what is wider than 24 pixels and no stroke; with it `fit` is by default the model's
+        `trained_hole`. `postprocess` is the paper's, of section 3.
         """
         if detail and fit is None:
             fit = self.trained_hole
@@ -176,7 +178,7 @@ def fill(
         if scale < 1:
             _fill_reduced(fill_native, completed, left, box, part, scale)
             left[box][part] = 0
-        if detail and (scale < 1 or width > SMOOTH):
+        if detail and (scale < 1 or width > max(SMOOTH, max(part.shape) / STROKE)):
             smooth.append((box, part, scale))
     fill_native(completed, left, left)
     for (box, part, _), fine in zip(

@@ -36,9 +36,9 @@ class GLInpaintor(BaseModel):
     `train_cfg` has `iter_tc` and `iter_td`: iterations [0, iter_tc) train the generator,
     [iter_tc, iter_td) the discriminators, all later ones both; and `local_size`, an int or (height,
     width) of the local discriminator's window in pixels. Without `disc` only the first phase can be
-    trained. `trained_hole` is the width in pixels of the widest holes that it is trained on, None
-    for any: tools complete wider ones at a reduced scale. Raises `UserError` where these do not fit
-    together.
+    trained; `loss_mean_colour` is optional. `trained_hole` is the width in pixels of the widest
+    holes that it is trained on, None for any: tools complete wider ones at a reduced scale. Raises
+    `UserError` where these do not fit together.
     """
 
     def __init__(
