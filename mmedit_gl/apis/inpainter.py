@@ -29,9 +29,8 @@ from mmedit_gl.registry import MODELS
 # The small model that the package ships; its model card stands beside it.
 DEFAULT = Path(__file__).parent / 'default'
 CONTEXT = 160  # pixels around a reduced hole: as far as the network sees
-# Pixels: a wider completion is smooth beside its surroundings, at full scale too. What is more than
-# so many times as long as wide is a stroke.
-SMOOTH, STROKE = 24, 12
+NARROW = 24  # pixels: a wider completion is smooth beside its surroundings, at full scale too
+STROKE = 12  # what is more than so many times as long as wide is one
 
 
 def init_model(
@@ -178,7 +177,7 @@ def fill(
         if scale < 1:
             _fill_reduced(fill_native, completed, left, box, part, scale)
             left[box][part] = 0
-        if detail and (scale < 1 or width > max(SMOOTH, max(part.shape) / STROKE)):
+        if detail and (scale < 1 or width > max(NARROW, max(part.shape) / STROKE)):
             smooth.append((box, part, scale))
     fill_native(completed, left, left)
     for (box, part, _), fine in zip(

@@ -39,7 +39,11 @@ class MSELoss(nn.Module):
 
 @MODELS.register_module()
 class MeanColourLoss(nn.Module):
-    """Absolute error of the mean colour of each picture's hole, whatever its size."""
+    """Absolute error of the hole's mean colour, the mean over channels and pictures.
+
+    Takes `pred` and `target`, `(N, 3, H, W)`, and `mask`, `(N, 1, H, W)`, 1 in the hole. All holes
+    count alike, whatever their size; a picture without one has no error.
+    """
 
     def __init__(self, loss_weight: float = 1.0):
         super().__init__()
