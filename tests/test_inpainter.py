@@ -28,7 +28,7 @@ from mmedit_gl.engine import load_config
 from mmedit_gl.errors import UserError
 from mmedit_gl.evaluation import mean_colour
 from mmedit_gl.models import GLInpaintor, HoleAware, composite, to_uint8
-from mmedit_gl.pictures import postprocess
+from mmedit_gl.pictures import picture_of, postprocess
 from mmedit_gl.registry import MODELS
 
 SIZES = [(1, 2), (3, 5), (61, 66), (64, 64), (130, 97)]
@@ -617,6 +617,17 @@ def test_detail_is_added_to_what_is_reduced_and_not_to_what_is_narrow(inpainter)
     trained = inpainter.trained_hole
     expected = inpainter(bgr, hole, fit=trained, detail=True)
     assert np.array_equal(inpainter(bgr, hole, detail=True), expected)
+
+
+def test_progress_is_told_before_each_step(inpainter):
+    bgr, hole, told = random_image(0, 150, 150), np.zeros((150, 150), np.uint8), []
+    hole[10:60, 10:60] = hole[80:130, 80:130] = hole[20:24, 100:104] = 1
+    for options, steps in [({}, 1), (dict(fit=FIT), 3), (dict(fit=FIT, detail=True), 5)]:
+        told.clear()
+        inpainter.complete(
+            picture_of(bgr), hole, **options, progress=lambda *step: told.append(step)
+        )
+        assert told == [(done, steps) for done in range(steps)]
 
 
 def test_a_wide_hole_gets_detail_at_full_scale_too(inpainter):

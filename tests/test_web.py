@@ -308,6 +308,27 @@ def test_ten_at_once_get_each_their_own(url, small, tmp_path):
             assert changed(picture.bgr, completed)[hole == 1].mean() > 0.5
 
 
+def test_the_picture_that_is_painted_on_shows_how_far_its_completion_is(small, png, tmp_path):
+    from mmedit_gl.apis.web import Page  # not above, for it needs gradio
+
+    page = Page(Inpainter(small[1], small[3], device='cpu'), tmp_path, False, 1)
+    layer = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    layer[100:300, 100:300, 3] = layer[150:160, 400:410, 3] = 255  # one wide part, one narrow
+    seen = []
+    page.complete(
+        str(png),
+        dict(layers=[Image.fromarray(layer)]),
+        False,
+        False,
+        lambda step, text: seen.append((step, text)),
+    )
+    assert seen == [((done, 3), 'Completing') for done in range(3)]
+    config = page.blocks().config
+    button = next(d for d in config['dependencies'] if d['api_name'] == 'complete')
+    (editor,) = (c['id'] for c in config['components'] if c['props'].get('elem_id') == 'editor')
+    assert button['show_progress_on'] == [editor]
+
+
 @pytest.mark.parametrize('painted, message', [(1, 'all is painted'), (0, 'nothing is painted')])
 def test_all_or_nothing_painted_is_refused(url, png, tmp_path, painted, message):
     Image.new('RGBA', (60, 40), (255, 0, 0, 255 * painted)).save(tmp_path / 'layer.png')
@@ -365,6 +386,7 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(small, tmp_path):
 
 def test_gradio_that_is_not_installed_is_said_in_a_sentence(small, monkeypatch, capfd):
     monkeypatch.setitem(sys.modules, 'gradio', None)
+    monkeypatch.delitem(sys.modules, 'mmedit_gl.apis.web', raising=False)
     monkeypatch.setattr(sys, 'argv', ['serve.py', *map(str, small)])
     with pytest.raises(SystemExit) as end:
         runpy.run_path(str(ROOT / 'tools/serve.py'), run_name='__main__')

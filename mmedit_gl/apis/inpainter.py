@@ -112,6 +112,7 @@ class Inpainter:
         postprocess: bool = False,
         fit: int | None = None,
         detail: bool = False,
+        progress: Callable[[int, int], object] = lambda done, of: None,
     ) -> Picture:
         """The picture with its hole, uint8 `(H, W)`, 1 in the hole, filled.
 
@@ -119,11 +120,12 @@ class Inpainter:
         around it is completed at the scale at which it has not, and joined by Poisson cloning.
         `detail` brings the texture of the surroundings, at full scale, into what was reduced and
         what is wider than 24 pixels and no stroke; with it `fit` is by default the model's
-        `trained_hole`. `postprocess` is the paper's, of section 3.
+        `trained_hole`. `postprocess` is the paper's, of section 3. `progress` is called before each
+        step with the number of steps that are done, and of all.
         """
         if detail and fit is None:
             fit = self.trained_hole
-        return _complete(self.fill_native, picture, hole, postprocess, fit, detail)
+        return _complete(self.fill_native, picture, hole, postprocess, fit, detail, progress)
 
 
 def inpainting_inference(
@@ -149,11 +151,12 @@ def _complete(
     postprocess: bool = False,
     fit: int | None = None,
     detail: bool = False,
+    progress: Callable[[int, int], object] = lambda done, of: None,
 ) -> Picture:
     if not hole.any():
         return picture.noting(f'the mask of {picture.name} is empty: it stays as it is')
     bgr = picture.bgr
-    completed = fill(fill_native, bgr, hole, fit, detail)
+    completed = fill(fill_native, bgr, hole, fit, detail, progress)
     if postprocess:
         completed = paper_postprocess(bgr, completed, hole)
     return picture.filled(completed, hole)
@@ -165,25 +168,33 @@ def fill(
     hole: np.ndarray,
     fit: int | None = None,
     detail: bool = False,
+    progress: Callable[[int, int], object] = lambda done, of: None,
 ) -> np.ndarray:
     """uint8 BGR `(H, W, 3)` with its hole filled, as `Inpainter.complete` says."""
     if fit is not None and fit < 1:
         raise UserError(f'fit: expected a width of at least 1 pixel, got {fit}')
-    completed, left = bgr.copy(), hole.copy()  # left is to be filled at full scale
-    smooth = []  # parts that want detail, and at which scale they were completed
+    reduced, smooth = [], []  # parts completed at a smaller scale, and parts that want detail
     for box, part in _parts(hole) if fit or detail else ():
         width = _width(box, part, hole.shape)
         scale = 1 if fit is None else min(1, fit / width)
         if scale < 1:
-            _fill_reduced(fill_native, completed, left, box, part, scale)
-            left[box][part] = 0
+            reduced.append((box, part, scale))
         if detail and (scale < 1 or width > max(NARROW, max(part.shape) / STROKE)):
             smooth.append((box, part, scale))
+    steps = len(reduced) + 1 + len(smooth)
+    completed, left = bgr.copy(), hole.copy()  # left is to be filled at full scale
+    for done, (box, part, scale) in enumerate(reduced):
+        progress(done, steps)
+        _fill_reduced(fill_native, completed, left, box, part, scale)
+        left[box][part] = 0
+    progress(len(reduced), steps)
     fill_native(completed, left, left)
-    for (box, part, _), fine in zip(
-        smooth, [fine_detail(completed, hole, *place) for place in smooth]
-    ):
-        np.copyto(completed[box], fine, where=part[..., None])
+    fine = []
+    for done, place in enumerate(smooth, start=len(reduced) + 1):
+        progress(done, steps)
+        fine.append(fine_detail(completed, hole, *place))
+    for (box, part, _), pixels in zip(smooth, fine):
+        np.copyto(completed[box], pixels, where=part[..., None])
     return completed
 
 

@@ -41,6 +41,8 @@ CSS = """
 #editor .half-container { flex-direction: row; padding: 0; border-top: none; }
 #editor .toolbar-wrap .wrap.padded { transform: none; top: auto; bottom: 110%; left: 0; }
 #editor button { min-width: 28px; min-height: 28px; }
+#editor [data-testid='status-tracker'] { opacity: 0.8; }
+#editor [data-testid='status-tracker']:has(.error) { display: none; }
 #footer { text-align: center; opacity: 0.7; }
 @media (pointer: coarse) {
     #editor button { min-width: 36px; min-height: 36px; }
@@ -107,7 +109,12 @@ class Page:
         return shutil.copy(self.examples[index], tempfile.mkdtemp(dir=self.folder))
 
     def complete(
-        self, path: str | None, painting: dict | None, postprocess: bool, native: bool
+        self,
+        path: str | None,
+        painting: dict | None,
+        postprocess: bool,
+        native: bool,
+        progress: gr.Progress = gr.Progress(),
     ) -> list[dict]:
         """Shows an uploaded picture beside its completion, and offers that as a file."""
         try:
@@ -115,8 +122,13 @@ class Page:
                 raise ImageError('there is no picture, or no longer: open one')
             picture = read_picture(path, self.max_megapixels)
             hole = read_hole(_painted(painting, picture), picture.bgr.shape[:2], resize=True)
-            fit = None if native else self.inpainter.trained_hole
-            completed = self.inpainter.complete(picture, hole, postprocess, fit, not native)
+            completed = self.inpainter.complete(
+                picture,
+                hole,
+                postprocess,
+                detail=not native,
+                progress=lambda done, of: progress((done, of), 'Completing'),
+            )
             out = Path(tempfile.mkdtemp(dir=self.folder)) / _completed_name(path, picture)
             write_picture(completed, out)
         except UserError as error:
@@ -182,7 +194,11 @@ class Page:
             examples.click(self.open_example, examples, upload, **private)
             choices = [postprocess, native]
             button.click(
-                self.complete, [upload, editor, *choices], [compare, download], api_name='complete'
+                self.complete,
+                [upload, editor, *choices],
+                [compare, download],
+                api_name='complete',
+                show_progress_on=editor,  # the others are not there yet
             ).success(None, js=SHOW, **private)
         return blocks
 

@@ -29,7 +29,7 @@ STEP = 2  # cells between the shifts of a first search
 PIECES = 20  # at most
 # How much amplitudes and directions count beside colours, whose spread counts as 1.
 AMPLITUDE, DIRECTION = 1.2, 0.7
-LOST = 1.3  # what opening and the mean of logarithms take from amplitudes, by trial
+LOST = 1.2  # what opening and the mean of logarithms take from amplitudes, by trial
 # Costs: of a cell that looks quite different, of one without a piece, of a source taken again, of
 # a border between two pieces a block, and of what cannot be.
 WORST, BARE, AGAIN, BORDER, NEVER = 20, 30, 2, 0.3, 1e4
