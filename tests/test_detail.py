@@ -118,6 +118,14 @@ def test_each_side_of_a_hole_gets_the_texture_that_is_beside_it():
     assert gradient(result, right) < 0.1 * gradient(picture, outside)
 
 
+def test_a_completion_that_nothing_looks_like_stays_as_it_is():
+    hole = disc((240, 260), (120, 130), 60)
+    picture, inner = noise(*hole.shape), cv2.erode(hole, np.ones((13, 13), np.uint8)) == 1
+    for colour, changes in (((0, 0, 255), False), ((128, 128, 128), True)):
+        completed = np.where(hole[..., None] == 1, np.uint8(colour), picture)
+        assert (detailed(completed, hole) != completed)[inner].any() == changes
+
+
 def test_detail_is_taken_from_what_is_known_alone():
     hole = disc((240, 300), (120, 80), 50)
     part = hole.copy()

@@ -29,7 +29,8 @@ STEP = 2  # cells between the shifts of a first search
 PIECES = 20  # at most
 # How much amplitudes and directions count beside colours, whose spread counts as 1.
 AMPLITUDE, DIRECTION = 1.2, 0.7
-LOST = 1.2  # what opening and the mean of logarithms take from amplitudes, by trial
+LOST = 1.3  # what opening and the mean of logarithms take from amplitudes, by trial
+SURE, UNLIKE = 2.5, 4.5  # costs of a cell: from where on detail is weaker, and where there is none
 # Costs: of a cell that looks quite different, of one without a piece, of a source taken again, of
 # a border between two pieces a block, and of what cannot be.
 WORST, BARE, AGAIN, BORDER, NEVER = 20, 30, 2, 0.3, 1e4
@@ -90,7 +91,10 @@ def detail(
     old, inside = bgr[in_pixels].astype(np.float32), wanted[in_pixels].astype(np.float32)
     new = _enriched(old, added, inside, [energy[place] for energy in energies])
     fade = cv2.distanceTransform(wanted, cv2.DIST_L2, 5)[in_pixels] / FADE
-    new = old + (new - old) * fade.clip(0, 1)[..., None]
+    # Where nothing looks like the completion, what is alike least badly would be fragments in it.
+    alike = ((UNLIKE - costs.amin(0)) / (UNLIKE - SURE)).clamp(0, 1).numpy()
+    fade = fade.clip(0, 1) * cv2.resize(alike, fade.shape[::-1])
+    new = old + (new - old) * fade[..., None]
     new = new.round().clip(0, 255).astype(np.uint8)
     cut = tuple(slice(s.start - p.start, s.stop - p.start) for s, p in zip(within, in_pixels))
     np.copyto(result, new[cut], where=part[..., None])
