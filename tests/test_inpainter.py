@@ -643,7 +643,7 @@ def test_a_wide_hole_gets_detail_at_full_scale_too(inpainter):
 
 @pytest.mark.parametrize(('length', 'gets_detail'), [(300, True), (420, False)])
 def test_a_stroke_however_wide_gets_no_detail(painter_of_one_grey, length, gets_detail):
-    bgr = np.random.default_rng(0).integers(0, 256, (90, 500, 3), dtype=np.uint8)
+    bgr = np.random.default_rng(0).integers(145, 256, (90, 500, 3), dtype=np.uint8)
     hole = bbox2mask((90, 500), (30, 40, 30, length))
     plain, fine = (painter_of_one_grey(bgr, hole, fit=1000, detail=d) for d in (False, True))
     assert (fine != plain).any() == gets_detail

@@ -49,7 +49,8 @@ def detail(
     `completed` is uint8 BGR `(H, W, 3)`. `hole` is uint8 `(H, W)`, 1 where nothing is known, from
     where no detail is taken. `part`, bool `(h, w)`, is what of the box was completed at `scale`, at
     most 1. The result is uint8 `(h, w, 3)`; elsewhere in the box it is `completed` bit for bit, as
-    it is everywhere where the surroundings are too small to take from. The cost is that of the box.
+    it is where nothing looks like it, and everywhere where the surroundings are too small to take
+    from. The cost is that of the box.
     """
     block = max(round(1 / scale), -(-max(part.shape) // MOST), 1)
     margin, cell = REACH * block, CELL * block
