@@ -166,9 +166,9 @@ def fill(
     fill_native: Callable,
     bgr: np.ndarray,
     hole: np.ndarray,
-    fit: int | None = None,
-    detail: bool = False,
-    progress: Callable[[int, int], object] = lambda done, of: None,
+    fit: int | None,
+    detail: bool,
+    progress: Callable[[int, int], object],
 ) -> np.ndarray:
     """uint8 BGR `(H, W, 3)` with its hole filled, as `Inpainter.complete` says."""
     if fit is not None and fit < 1:
