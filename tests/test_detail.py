@@ -118,12 +118,26 @@ def test_each_side_of_a_hole_gets_the_texture_that_is_beside_it():
     assert gradient(result, right) < 0.1 * gradient(picture, outside)
 
 
-def test_a_completion_that_nothing_looks_like_stays_as_it_is():
-    hole = disc((240, 260), (120, 130), 60)
-    picture, inner = noise(*hole.shape), cv2.erode(hole, np.ones((13, 13), np.uint8)) == 1
-    for colour, changes in (((0, 0, 255), False), ((128, 128, 128), True)):
-        completed = np.where(hole[..., None] == 1, np.uint8(colour), picture)
-        assert (detailed(completed, hole) != completed)[inner].any() == changes
+def test_detail_sets_in_from_the_border_on():
+    hole = HOLES['disc']
+    completed = np.where(hole[..., None] == 1, np.uint8(128), noise(*hole.shape))
+    change = cv2.absdiff(detailed(completed, hole), completed).mean(axis=2)
+    depth = cv2.distanceTransform(hole, cv2.DIST_L2, 5)
+    first, second, inner = (change[depth.round() == n].mean() for n in (1, 2, 8))
+    assert 0 < first < 0.4 * inner
+    assert first < second < 0.7 * inner
+
+
+def test_detail_fades_as_the_completion_looks_less_like_its_surroundings():
+    hole = HOLES['disc']
+    picture, inner = noise(*hole.shape), cv2.erode(hole, np.ones((13, 13), np.uint8))
+    strengths = []
+    for grey in (128, 136, 142, 160):
+        completed = np.where(hole[..., None] == 1, np.uint8(grey), picture)
+        strengths.append(gradient(detailed(completed, hole), inner) / gradient(picture, 1 - hole))
+    assert min(strengths[:2]) > 0.8
+    assert 0.3 < strengths[2] < 0.7
+    assert strengths[3] == 0
 
 
 def test_detail_is_taken_from_what_is_known_alone():
