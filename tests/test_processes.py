@@ -1,6 +1,8 @@
 """What goes wrong in another process of a run is said by this one, in a sentence."""
 
 import os
+import platform
+import resource
 from datetime import timedelta
 from pathlib import Path
 
@@ -106,3 +108,28 @@ def test_the_end_of_another_process_is_told_from_a_defect_of_this_one(defect, tm
             'none': {'0': 'NoneType: None', '1': 'NoneType: None'},
         }[defect]
     )
+
+
+def count_faults(config: Path, counts: Path) -> None:
+    """Page faults of four large tensors, one after the other, before and after a run is set up."""
+    os.environ['CUDA_VISIBLE_DEVICES'] = ''
+    faults = []
+    for _ in range(2):
+        torch.ones(2**24)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(4):
+            torch.ones(2**24)
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+        Runner.from_cfg(load_config(config))
+    counts.write_text(' '.join(map(str, faults)))
+
+
+def test_a_run_on_a_cpu_keeps_the_memory_of_large_tensors(small_config, tmp_path):
+    counts = tmp_path / 'counts'
+    config = small_config(work_dir=str(tmp_path / 'run'))
+    process = CONTEXT.Process(target=count_faults, args=(config, counts))
+    process.start()
+    process.join()
+    plain, kept = map(int, counts.read_text().split())
+    if platform.libc_ver()[0] == 'glibc':
+        assert kept < plain / 2

@@ -34,7 +34,7 @@ from mmedit_gl.checkpoint import (
 )
 from mmedit_gl.engine.lock import locked
 from mmedit_gl.engine.mmengine_fixes import init_gloo, is_worth_reading
-from mmedit_gl.engine.processes import PictureLoader
+from mmedit_gl.engine.processes import PictureLoader, keep_memory
 from mmedit_gl.engine.rehearsal import rehearse_evaluation, rehearse_training
 from mmedit_gl.engine.same_run import check_same_run, identity
 from mmedit_gl.errors import UserError, check_count, concerns, configures
@@ -97,6 +97,8 @@ class Runner(MMEngineRunner):
                 'processes by tools/dist_train.sh, torchrun, srun or mpirun'
             )
         gpus = torch.cuda.device_count()
+        if not gpus:
+            keep_memory()
         if self.launcher == 'pytorch' and 0 < gpus <= int(os.environ['LOCAL_RANK']):
             raise UserError(
                 f'--launcher pytorch: expected a GPU for each process of a machine, got {gpus} for '
