@@ -118,14 +118,17 @@ def test_each_side_of_a_hole_gets_the_texture_that_is_beside_it():
     assert gradient(result, right) < 0.1 * gradient(picture, outside)
 
 
-def test_detail_sets_in_from_the_border_on():
+# A texture, and depths in the hole where less and more than half of its strength are reached.
+@pytest.mark.parametrize('deviation, less, more', [(1.2, 2, 4), (5, 4, 12)])
+def test_detail_sets_in_from_the_border_on_the_coarser_the_slower(deviation, less, more):
     hole = HOLES['disc']
-    completed = np.where(hole[..., None] == 1, np.uint8(128), noise(*hole.shape))
+    completed = np.where(hole[..., None] == 1, np.uint8(128), noise(*hole.shape, deviation))
     change = cv2.absdiff(detailed(completed, hole), completed).mean(axis=2)
     depth = cv2.distanceTransform(hole, cv2.DIST_L2, 5)
-    first, second, inner = (change[depth.round() == n].mean() for n in (1, 2, 8))
-    assert 0 < first < 0.4 * inner
-    assert first < second < 0.7 * inner
+    strength = [change[depth.round() == n].mean() / change[depth > 30].mean() for n in range(20)]
+    assert 0 < strength[1] < 0.22
+    assert strength[1] < strength[less] < 0.42
+    assert 0.55 < strength[more] < 0.85
 
 
 def test_detail_fades_as_the_completion_looks_less_like_its_surroundings():

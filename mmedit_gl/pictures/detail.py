@@ -24,7 +24,7 @@ CELL = 5  # blocks along the side of a cell
 FINE, MIDDLE, COARSE = 0.8, 3, 10
 THIN = 9  # cells: what is narrower around the hole, as a wire, does not go on into it
 SMOOTH = 12  # pixels of a level: standard deviation of the Gaussian over which energies are taken
-FADE = 4  # pixels from the border of the hole on, over which detail sets in
+FADE = 4  # pixels of a level from the border of the hole on, over which its detail sets in
 STEP = 2  # cells between the shifts of a first search
 PIECES = 20  # at most
 # How much amplitudes and directions count beside colours, whose spread counts as 1.
@@ -90,12 +90,11 @@ def detail(
     added += _copied(bgr, middle, known, pieces, shifts, in_blocks, FINE)
 
     old, inside = bgr[in_pixels].astype(np.float32), wanted[in_pixels].astype(np.float32)
-    new = _enriched(old, added, inside, [energy[place] for energy in energies])
-    fade = cv2.distanceTransform(wanted, cv2.DIST_L2, 5)[in_pixels] / FADE
+    depth = cv2.distanceTransform(wanted, cv2.DIST_L2, 5)[in_pixels]
+    new = _enriched(old, added, inside, depth, [energy[place] for energy in energies])
     # Where nothing looks like the completion, what is alike least badly would be fragments in it.
     alike = ((UNLIKE - costs.amin(0)) / (UNLIKE - SURE)).clamp(0, 1).numpy()
-    fade = fade.clip(0, 1) * cv2.resize(alike, fade.shape[::-1])
-    new = old + (new - old) * fade[..., None]
+    new = old + (new - old) * cv2.resize(alike, depth.shape[::-1])[..., None]
     new = new.round().clip(0, 255).astype(np.uint8)
     cut = tuple(slice(s.start - p.start, s.stop - p.start) for s, p in zip(within, in_pixels))
     np.copyto(result, new[cut], where=part[..., None])
@@ -308,12 +307,17 @@ def _copied(
 
 
 def _enriched(
-    old: np.ndarray, added: np.ndarray, inside: np.ndarray, energies: list[np.ndarray]
+    old: np.ndarray,
+    added: np.ndarray,
+    inside: np.ndarray,
+    depth: np.ndarray,
+    energies: list[np.ndarray],
 ) -> np.ndarray:
     """`old` with, in each octave, as much of `added` as it is short of the energies.
 
-    All are float32: the pictures `(h, w, 3)`, `inside`, the share of a pixel that counts, `(h, w)`,
-    and energies, from the finest octave on, of any size.
+    All are float32: the pictures `(h, w, 3)`, `inside`, the share of a pixel that counts, and
+    `depth`, its pixels from the border on, `(h, w)`, and energies, from the finest octave on, of
+    any size.
     """
     if not energies:
         return old
@@ -321,11 +325,13 @@ def _enriched(
     share = cv2.pyrDown(inside)
     weight = np.maximum(share, 1e-3)[..., None]
     lower = [cv2.pyrDown(a * inside[..., None]) / weight for a in (old, added)]
-    under = _enriched(*lower, (share > 0.3).astype(np.float32), energies[1:])
+    half = _resized(depth, share.shape[::-1]) / 2
+    under = _enriched(*lower, (share > 0.3).astype(np.float32), half, energies[1:])
     bands = [a - cv2.pyrUp(low, dstsize=size) for a, low in zip((old, added), lower)]
     there, more = (_mean((band @ GREY) ** 2, inside, SMOOTH) for band in bands)
     short = cv2.resize(energies[0], size, interpolation=cv2.INTER_LINEAR) - there
-    gain = np.sqrt(np.clip(short / np.maximum(more, 1e-3), 0, 1))
+    # As far from the border as an octave is coarse: what sets in at once draws the hole's contour.
+    gain = np.sqrt(np.clip(short / np.maximum(more, 1e-3), 0, 1)) * np.clip(depth / FADE, 0, 1)
     return cv2.pyrUp(under, dstsize=size) + bands[0] + gain[..., None] * bands[1]
 
 
