@@ -121,12 +121,13 @@ def test_each_side_of_a_hole_gets_the_texture_that_is_beside_it():
 # A texture, and depths in the hole where less and more than half of its strength are reached.
 @pytest.mark.parametrize('deviation, less, more', [(1.2, 2, 4), (5, 4, 12)])
 def test_detail_sets_in_from_the_border_on_the_coarser_the_slower(deviation, less, more):
-    hole = HOLES['disc']
+    hole = np.zeros((240, 260), np.uint8)
+    hole[60:180, 70:190] = 1  # in whole cells, so that nothing around it is looked at in its box
     completed = np.where(hole[..., None] == 1, np.uint8(128), noise(*hole.shape, deviation))
     change = cv2.absdiff(detailed(completed, hole), completed).mean(axis=2)
     depth = cv2.distanceTransform(hole, cv2.DIST_L2, 5)
     strength = [change[depth.round() == n].mean() / change[depth > 30].mean() for n in range(20)]
-    assert 0 < strength[1] < 0.22
+    assert 0 < strength[1] < 0.3  # a quarter in the finest octave, less in coarser ones
     assert strength[1] < strength[less] < 0.42
     assert 0.55 < strength[more] < 0.85
 

@@ -315,9 +315,9 @@ def _enriched(
 ) -> np.ndarray:
     """`old` with, in each octave, as much of `added` as it is short of the energies.
 
-    All are float32: the pictures `(h, w, 3)`, `inside`, the share of a pixel that counts, and
-    `depth`, its pixels from the border on, `(h, w)`, and energies, from the finest octave on, of
-    any size.
+    All are float32: the pictures `(h, w, 3)`; `inside`, the share of a pixel that counts, and
+    `depth`, its distance from the border of the hole in pixels, `(h, w)`; energies, from the finest
+    octave on, of any size.
     """
     if not energies:
         return old
@@ -330,7 +330,7 @@ def _enriched(
     bands = [a - cv2.pyrUp(low, dstsize=size) for a, low in zip((old, added), lower)]
     there, more = (_mean((band @ GREY) ** 2, inside, SMOOTH) for band in bands)
     short = cv2.resize(energies[0], size, interpolation=cv2.INTER_LINEAR) - there
-    # As far from the border as an octave is coarse: what sets in at once draws the hole's contour.
+    # The coarser, over the more pixels: what sets in at once draws the contour of the hole.
     gain = np.sqrt(np.clip(short / np.maximum(more, 1e-3), 0, 1)) * np.clip(depth / FADE, 0, 1)
     return cv2.pyrUp(under, dstsize=size) + bands[0] + gain[..., None] * bands[1]
 
