@@ -100,3 +100,12 @@ def test_without_a_hole_nothing_changes_and_without_surroundings_it_is_grey():
     assert np.array_equal(filled(img, HOLES['disc'] & False), img)
     assert not filled(img, HOLES['disc'] | True).any()
     assert np.array_equal(filled(img[:, :1, :1], np.ones((1, 1), bool)), np.zeros((3, 1, 1)))
+
+
+def test_it_has_no_gradient_and_says_so():
+    img = torch.from_numpy(noise())[None].requires_grad_()
+    mask = torch.from_numpy(HOLES['disc'])[None, None].to(img)
+    with pytest.raises(NotImplementedError, match='a membrane has no gradient'):
+        membrane(img, mask).sum().backward()
+    with torch.no_grad():
+        assert not membrane(img, mask).requires_grad

@@ -15,7 +15,12 @@ STEPS = [1 / (1.05 + 0.95 * math.cos(math.pi * (i + 0.5) / SWEEPS)) / 4 for i in
 
 
 # An operator of its own: what traces a model sees one node, and `apis.onnx` has another for it.
-@torch.library.custom_op('mmedit_gl::membrane', mutates_args=())
+# Not by `custom_op`, whose first call loads torch's compiler, for over a second.
+torch.library.define(
+    'mmedit_gl::membrane', f'(Tensor img, Tensor mask, int cycles={CYCLES}) -> Tensor'
+)
+
+
 def membrane(img: Tensor, mask: Tensor, cycles: int = CYCLES) -> Tensor:
     """Pictures whose hole continues what is around it harmonically, by Laplace's equation.
 
@@ -25,6 +30,10 @@ def membrane(img: Tensor, mask: Tensor, cycles: int = CYCLES) -> Tensor:
     multigrid improve a solution found from coarse to fine: none leaves errors of a tenth of the
     range, each takes most of what is left. It has no gradient.
     """
+    return torch.ops.mmedit_gl.membrane(img, mask, cycles)
+
+
+def _solved(img: Tensor, mask: Tensor, cycles: int = CYCLES) -> Tensor:
     levels = max(0, math.ceil(math.log2(max(img.shape[-2:]) / COARSEST)))
     values = (img * (1 - mask)).contiguous()
     u = _from_coarse_to_fine(values, mask, levels)
@@ -33,7 +42,15 @@ def membrane(img: Tensor, mask: Tensor, cycles: int = CYCLES) -> Tensor:
     return u
 
 
-@membrane.register_fake
+def _no_gradient(ctx, gradient: Tensor) -> None:
+    raise NotImplementedError('a membrane has no gradient')
+
+
+torch.library.impl('mmedit_gl::membrane', 'CompositeExplicitAutograd', _solved)
+torch.library.register_autograd('mmedit_gl::membrane', _no_gradient)
+
+
+@torch.library.register_fake('mmedit_gl::membrane')
 def _(img: Tensor, mask: Tensor, cycles: int = CYCLES) -> Tensor:
     return torch.empty_like(img, memory_format=torch.contiguous_format)
 
