@@ -136,7 +136,7 @@ def test_detail_fades_as_the_completion_looks_less_like_its_surroundings():
     hole = HOLES['disc']
     picture, inner = noise(*hole.shape), cv2.erode(hole, np.ones((13, 13), np.uint8))
     strengths = []
-    for grey in (128, 136, 142, 160):
+    for grey in (128, 136, 144, 160):
         completed = np.where(hole[..., None] == 1, np.uint8(grey), picture)
         strengths.append(gradient(detailed(completed, hole), inner) / gradient(picture, 1 - hole))
     assert min(strengths[:2]) > 0.8
@@ -217,6 +217,22 @@ def test_textures_of_one_strength_look_different_by_how_fine_they_are():
     fine, less_fine = looks[:, 2:-2, 2:17].flatten(1), looks[:, 2:-2, 23:-2].flatten(1)
     apart = (fine.mean(1) - less_fine.mean(1)).norm()
     assert apart > 4 * max(fine.std(1).norm(), less_fine.std(1).norm())
+
+
+def test_what_stands_out_of_a_texture_is_not_sought():
+    picture = (noise(200, 600) / 3.0 + 85).astype(np.uint8)
+    for x in range(230, 600, 60):  # where the texture is missing, it does not stand out itself
+        for y in (40, 100, 160):
+            cv2.circle(picture, (x, y), 8, (128, 128, 128), cv2.FILLED)
+    cv2.circle(picture, (80, 100), 8, (60, 60, 230), cv2.FILLED)
+    small = cv2.resize(picture, (300, 100), interpolation=cv2.INTER_AREA).astype(np.float32)
+    coarse = np.full_like(small, 128)
+    known = np.ones((200, 600), np.uint8), np.ones((100, 300), np.float32)
+    looks, sought, *_ = _looks(picture, known[0], small - coarse, coarse, known[1])
+    apart = looks[-1]
+    assert apart[9:11, 7:9].min() > 1.2
+    assert apart[:, 13:].mean() < 0.35
+    assert (sought[-1] == 0).all()
 
 
 def test_a_piece_is_the_best_of_all_shifts():

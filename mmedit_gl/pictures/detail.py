@@ -27,10 +27,10 @@ SMOOTH = 12  # pixels of a level: standard deviation of the Gaussian over which 
 FADE = 4  # pixels of a level from the border of the hole on, over which its detail sets in
 STEP = 2  # cells between the shifts of a first search
 PIECES = 20  # at most
-# How much amplitudes and directions count beside colours, whose spread counts as 1.
-AMPLITUDE, DIRECTION = 1.2, 0.7
+# How much these count beside colours, whose spread counts as 1.
+AMPLITUDE, DIRECTION, APART = 1.2, 0.7, 2.7
 LOST = 1.3  # what opening and the mean of logarithms take from amplitudes, by trial
-SURE, UNLIKE = 2.5, 4.5  # costs of a cell: from where on detail is weaker, and where there is none
+SURE, UNLIKE = 3.5, 6  # costs of a cell: from where on detail is weaker, and where there is none
 # Costs: of a cell that looks quite different, of one without a piece, of a source taken again, of
 # a border between two pieces a block, and of what cannot be.
 WORST, BARE, AGAIN, BORDER, NEVER = 20, 30, 2, 0.3, 1e4
@@ -110,8 +110,9 @@ def _looks(
 ) -> tuple[Tensor, Tensor, np.ndarray, list[np.ndarray]]:
     """How cells look, how they should in the hole, which are sources, and energies to be had.
 
-    Looks are coarse colours, amplitudes in bands of an octave, and the direction of gradients. Into
-    the hole amplitudes and direction go on as a membrane.
+    Looks are coarse colours, amplitudes in bands of an octave, the direction of gradients, and how
+    much stands out by its amplitudes. Into the hole amplitudes and direction go on as a membrane;
+    what stands out, as a sign on a wall, neither goes on into it nor is sought for it.
     """
     cells = coarse.shape[1] // CELL, coarse.shape[0] // CELL
     share = _resized(small_known, cells)
@@ -134,14 +135,20 @@ def _looks(
     direction = [DIRECTION * p / (xx + yy + 4) for p in (xx - yy, 2 * xy)]
     amplitudes = [_mean(a, weight, 1) for a in amplitudes]
 
+    # Without the closing, beside what is low in a few cells all the rest would stand out.
+    kernel = np.ones((3, 3), np.uint8)
+    closed = [cv2.morphologyEx(a, cv2.MORPH_CLOSE, kernel) for a in amplitudes]
+    apart = [np.maximum(0, a - _opened(c, usable)) for a, c in zip(amplitudes, closed)]
+    apart = np.linalg.norm(apart, axis=0)[None]
     on = np.stack([_opened(a, usable) for a in amplitudes] + direction).astype(np.float32)
     on = membrane(torch.from_numpy(on)[None], torch.from_numpy(1 - weight)[None, None])[0].numpy()
     sources = share > 0.999
     colours = _resized(coarse, cells).transpose(2, 0, 1)
     spread = max(10, colours[:, sources].std(axis=1).mean() / 2) if sources.any() else 1
-    scale = np.float32(AMPLITUDE * np.sqrt(3 / levels))
-    looks = np.concatenate([colours / spread, scale * np.stack(amplitudes), np.stack(direction)])
-    sought = np.concatenate([colours / spread, scale * on[:levels], on[levels:]])
+    scale = np.float32(np.sqrt(3 / levels))
+    looks = [AMPLITUDE * scale * np.stack(amplitudes), np.stack(direction), APART * scale * apart]
+    sought = [AMPLITUDE * scale * on[:levels], on[levels:], np.zeros_like(apart)]
+    looks, sought = (np.concatenate([colours / spread, *parts]) for parts in (looks, sought))
     energies = [(LOST * np.expm1(a)) ** 2 for a in on[:levels]]
     looks, sought = (torch.from_numpy(a.astype(np.float32)) for a in (looks, sought))
     return looks, sought, sources, energies
