@@ -160,10 +160,13 @@ def png(tmp_path):
 def test_a_painted_png_is_completed_and_the_same_elsewhere(visit, png):
     page = visit(**DESKTOP)
     open_picture(page, png)
+    progress = page.locator("#editor [data-testid='status-tracker']")
+    expect(progress).to_have_css('opacity', '0', timeout=PATIENCE)  # or all would be painted pale
     paint(page)
     complete(page)
     name, path = download(page)
     assert name == 'my picture_completed.png'
+    expect(progress).to_be_hidden()
     hole = changed(read(png), read(path))
     rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
     middle = hole[HEIGHT // 2 - 10 : HEIGHT // 2 + 10, WIDTH // 2 : WIDTH // 2 + 60]
@@ -325,8 +328,8 @@ def test_the_picture_that_is_painted_on_shows_how_far_its_completion_is(small, p
     assert seen == [((done, 3), 'Completing') for done in range(3)]
     config = page.blocks().config
     button = next(d for d in config['dependencies'] if d['api_name'] == 'complete')
-    (editor,) = (c['id'] for c in config['components'] if c['props'].get('elem_id') == 'editor')
-    assert button['show_progress_on'] == [editor]
+    ids = {c['props'].get('elem_id'): c['id'] for c in config['components']}
+    assert button['show_progress_on'] == [ids['editor'], ids['compare']]
 
 
 @pytest.mark.parametrize('painted, message', [(1, 'all is painted'), (0, 'nothing is painted')])

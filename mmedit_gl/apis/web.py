@@ -41,8 +41,10 @@ CSS = """
 #editor .half-container { flex-direction: row; padding: 0; border-top: none; }
 #editor .toolbar-wrap .wrap.padded { transform: none; top: auto; bottom: 110%; left: 0; }
 #editor button { min-width: 28px; min-height: 28px; }
-#editor [data-testid='status-tracker'] { opacity: 0.8; }
-#editor [data-testid='status-tracker']:has(.error) { display: none; }
+#editor [data-testid='status-tracker']:not(.hide) { opacity: 0.8; pointer-events: none; }
+/* A busy browser may draw the steps of a completion in another order, and its end not at last. */
+#editor [data-testid='status-tracker']:has(.error),
+body:has(#download) #editor [data-testid='status-tracker'] { display: none; }
 #footer { text-align: center; opacity: 0.7; }
 @media (pointer: coarse) {
     #editor button { min-width: 36px; min-height: 36px; }
@@ -198,7 +200,7 @@ class Page:
                 [upload, editor, *choices],
                 [compare, download],
                 api_name='complete',
-                show_progress_on=editor,  # the others are not there yet
+                show_progress_on=[editor, compare],  # which is not there at first
             ).success(None, js=SHOW, **private)
         return blocks
 
