@@ -3,13 +3,12 @@
 from .cloning import clone, postprocess, windows
 from .detail import detail
 from .holes import painted, read_hole
-from .membrane import CYCLES, membrane
+from .membrane import membrane
 from .picture import FORMATS, Picture
 from .reading import MAX_MEGAPIXELS, ImageLike, picture_of, read_picture
 from .writing import check_writable, write_picture
 
 __all__ = [
-    'CYCLES',
     'FORMATS',
     'MAX_MEGAPIXELS',
     'ImageLike',

@@ -7,38 +7,44 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CYCLES = 8  # of multigrid: within 1e-4 in [-1, 1]
+SWEEPS = 4  # of smoothing on every grid, before and after the next coarser one
 COARSEST = 8  # pixels of the longer side, where the halving ends
-# Steps of Chebyshev's iteration for what a grid is to smooth: eigenvalues of the Laplacian, over
-# that of its diagonal, from 0.1 to 2.
-SWEEPS = 4
-STEPS = [1 / (1.05 + 0.95 * math.cos(math.pi * (i + 0.5) / SWEEPS)) / 4 for i in range(SWEEPS)]
 
 
 # An operator of its own: what traces a model sees one node, and `apis.onnx` has another for it.
 # Not by `custom_op`, whose first call loads torch's compiler, for over a second.
 torch.library.define(
-    'mmedit_gl::membrane', f'(Tensor img, Tensor mask, int cycles={CYCLES}) -> Tensor'
+    'mmedit_gl::membrane',
+    f'(Tensor img, Tensor mask, int cycles={CYCLES}, int sweeps={SWEEPS}) -> Tensor',
 )
 
 
-def membrane(img: Tensor, mask: Tensor, cycles: int = CYCLES) -> Tensor:
+def membrane(img: Tensor, mask: Tensor, cycles: int = CYCLES, sweeps: int = SWEEPS) -> Tensor:
     """Pictures whose hole continues what is around it harmonically, by Laplace's equation.
 
     `(N, C, H, W), (N, 1, H, W) -> (N, C, H, W)`, floats, `mask` 1 in the hole. Each connected part
     of a hole (a pixel has four neighbours) depends on the pixels that it borders on alone; at the
     border of the picture it is level. Without anything around the hole it is 0. `cycles` of
     multigrid improve a solution found from coarse to fine: none leaves errors of a tenth of the
-    range, each takes most of what is left. It has no gradient.
+    range, each takes most of what is left, with fewer `sweeps` less. It has no gradient.
     """
-    return torch.ops.mmedit_gl.membrane(img, mask, cycles)
+    return torch.ops.mmedit_gl.membrane(img, mask, cycles, sweeps)
 
 
-def _solved(img: Tensor, mask: Tensor, cycles: int = CYCLES) -> Tensor:
-    levels = max(0, math.ceil(math.log2(max(img.shape[-2:]) / COARSEST)))
-    values = (img * (1 - mask)).contiguous()
-    u = _from_coarse_to_fine(values, mask, levels)
+def _solved(img: Tensor, mask: Tensor, cycles: int = CYCLES, sweeps: int = SWEEPS) -> Tensor:
+    """Solves `u = known + free * (mean of the four neighbours of u)`, here and on coarser grids."""
+    free = [mask]
+    for _ in range(math.ceil(math.log2(max(1, max(img.shape[-2:]) / COARSEST)))):
+        # By the third power, what is known in part is nearly known. Were it all known, a hole would
+        # shrink from grid to grid; were it free by its share, it would grow.
+        free.append(_halved(free[-1]) ** 3)
+    known = (img * (1 - mask)).contiguous()
+    # Chebyshev's iteration for what a grid is to smooth: eigenvalues from 0.1 to 2.
+    roots = (math.cos(math.pi * (i + 0.5) / sweeps) for i in range(sweeps))
+    steps = [1 / (1.05 + 0.95 * root) for root in roots]
+    u = _from_coarse_to_fine(known, free, steps)
     for _ in range(cycles):
-        u = _cycle(u, None, mask, levels)
+        u = _cycle(u, known, free, steps, steps)
     return u
 
 
@@ -51,60 +57,58 @@ torch.library.register_autograd('mmedit_gl::membrane', _no_gradient)
 
 
 @torch.library.register_fake('mmedit_gl::membrane')
-def _(img: Tensor, mask: Tensor, cycles: int = CYCLES) -> Tensor:
+def _(img: Tensor, mask: Tensor, cycles: int = CYCLES, sweeps: int = SWEEPS) -> Tensor:
     return torch.empty_like(img, memory_format=torch.contiguous_format)
 
 
-def _from_coarse_to_fine(values: Tensor, free: Tensor, levels: int) -> Tensor:
-    """A first solution; `values` are 0 where `free` is 1."""
-    known = 1 - free
-    if levels == 0:
-        count = known.sum((-2, -1), keepdim=True).clamp(min=1)
-        start = values.sum((-2, -1), keepdim=True) / count
+def _from_coarse_to_fine(known: Tensor, free: list[Tensor], steps: list[float]) -> Tensor:
+    """A first solution; `free` is that of this grid and of all coarser ones."""
+    here, *coarser = free
+    if coarser:
+        # In a coarse pixel the mean of what is known in it, as far as it is known.
+        share = (1 - coarser[0]) / (1 - _halved(here)).clamp(min=1e-6)
+        start = _doubled(_from_coarse_to_fine(_halved(known) * share, coarser, steps), known)
     else:
-        share = _halved(known)
-        coarse = _halved(values) / share.clamp(min=0.25)
-        coarse_free = (share == 0).to(values.dtype)
-        start = _doubled(_from_coarse_to_fine(coarse, coarse_free, levels - 1), values)
-    return _smooth(torch.where(free == 1, start, values), None, free, STEPS)
+        share = (1 - here).sum((-2, -1), keepdim=True).clamp(min=1e-6)
+        start = known.sum((-2, -1), keepdim=True) / share
+    return _smooth(torch.addcmul(known, here, start), known, here, steps)
 
 
-def _cycle(u: Tensor, f: Tensor | None, free: Tensor, levels: int) -> Tensor:
-    """A V-cycle towards a Laplacian of `f`, None for 0, where `free` is 1."""
-    u = _smooth(u, f, free, STEPS)
-    if levels > 0:
-        rest = _laplacian(u).neg_() if f is None else f - _laplacian(u)
-        # A coarse pixel is free where all of its four are.
-        coarse_free = (_halved(free) == 1).to(u.dtype)
-        rest = _halved(rest.mul_(free)).mul_(4 * coarse_free)
-        change = _cycle(torch.zeros_like(rest), rest, coarse_free, levels - 1)
-        u.addcmul_(free, _doubled(change, u))
-    return _smooth(u, f, free, STEPS[::-1])
+def _cycle(
+    u: Tensor, known: Tensor, free: list[Tensor], before: list[float], steps: list[float]
+) -> Tensor:
+    """A V-cycle, in place, with the steps `before` on the way down and `steps` on the way up."""
+    here, *coarser = free
+    _smooth(u, known, here, before)
+    if coarser:
+        rest = _halved(_wanted(u, known, here).sub_(u))
+        # The first step from nothing.
+        change = _cycle(rest * steps[0], rest, coarser, steps[1:], steps)
+        # A coarse pixel is as wide as two, and the rest grows with the square.
+        u.addcmul_(here, _doubled(change, u), value=4)
+    return _smooth(u, known, here, steps)
 
 
-def _smooth(u: Tensor, f: Tensor | None, free: Tensor, steps: list[float]) -> Tensor:
-    """Moves `u`, in place, towards a Laplacian of `f` where `free` is 1."""
+def _smooth(u: Tensor, known: Tensor, free: Tensor, steps: list[float]) -> Tensor:
+    """Moves `u`, in place, towards what it should be."""
     for step in steps:
-        rest = _laplacian(u)
-        if f is not None:
-            rest.sub_(f)
-        u.addcmul_(free, rest, value=step)
+        u.lerp_(_wanted(u, known, free), step)
     return u
 
 
-def _laplacian(u: Tensor) -> Tensor:
+def _wanted(u: Tensor, known: Tensor, free: Tensor) -> Tensor:
+    """What the neighbours of each pixel ask for."""
     around = F.pad(u, (1, 1, 1, 1), mode='replicate')
+    # Above and left of one pixel is right and below of another: each pair is added once.
+    pairs = around[..., :-1, 1:] + around[..., 1:, :-1]
+    result = pairs[..., :-1, :-1] + pairs[..., 1:, 1:]
     # In place: to come by new memory takes longer than to add.
-    result = around[..., :-2, 1:-1] + around[..., 2:, 1:-1]
-    result += around[..., 1:-1, :-2]
-    result += around[..., 1:-1, 2:]
-    return result.sub_(u, alpha=4)
+    return torch.addcmul(known, free, result, value=0.25, out=result)
 
 
 def _halved(x: Tensor) -> Tensor:
-    """Means of 2x2 pixels; an odd side is continued by one."""
-    height, width = x.shape[-2:]
-    return F.avg_pool2d(F.pad(x, (0, width % 2, 0, height % 2), mode='replicate'), 2)
+    """Means of 2x2 pixels, at an odd side of what there is of them."""
+    return F.avg_pool2d(x, 2, ceil_mode=True)
 
 
 def _doubled(x: Tensor, target: Tensor) -> Tensor:

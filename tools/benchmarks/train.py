@@ -119,11 +119,13 @@ class Ours:
 def run(cfg: Config, args: argparse.Namespace) -> None:
     cfg.log_level = 'WARNING'
     amp = {f'optim_wrapper.{name}.type': 'AmpOptimWrapper' for name in ('generator', 'disc')}
+    filled = {'model.data_preprocessor.hole_fill': 'membrane', **amp}
     with tempfile.TemporaryDirectory() as work_dir:
         variants = {
             'plain fp32': Plain(cfg, get_device()),
             'fp32': Ours(cfg, work_dir, 'fp32'),
             'bf16 (--amp)': Ours(cfg, work_dir, 'bf16', **amp),
+            'bf16, hole_fill=membrane': Ours(cfg, work_dir, 'membrane', **filled),
         }
         if args.compile:
             variants['bf16 (--amp --compile)'] = Ours(
