@@ -55,6 +55,8 @@ def test_the_membrane_of_training_is_near_that_of_use_and_keeps_the_rest():
     assert torch.equal(used['masked_img'], membrane(used['gt_img'], used['mask']))
     differences = (used['masked_img'] - trained['masked_img']).abs()
     assert 1e-4 < differences.max() < 0.05
+    roughly = membrane(used['gt_img'], used['mask'], cycles=1, sweeps=2)
+    assert torch.equal(trained['masked_img'], roughly)
 
 
 def test_an_unknown_fill_is_refused():

@@ -167,6 +167,9 @@ def test_a_painted_png_is_completed_and_the_same_elsewhere(visit, png):
     name, path = download(page)
     assert name == 'my picture_completed.png'
     expect(progress).to_be_hidden()
+    # One that stays for good lets the brush through.
+    stays = "e => { e.classList.remove('hide'); return getComputedStyle(e).pointerEvents }"
+    assert progress.evaluate(stays) == 'none'
     hole = changed(read(png), read(path))
     rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
     middle = hole[HEIGHT // 2 - 10 : HEIGHT // 2 + 10, WIDTH // 2 : WIDTH // 2 + 60]
