@@ -266,8 +266,8 @@ def stopped(pictures, monkeypatch):
             with suppress(OSError):  # until it is read
                 reads = os.open('pictures/waits.png', os.O_WRONLY | os.O_NONBLOCK)
         packing.send_signal(way)
+        os.close(reads)  # a signal that comes just before it reads is seen after that
         assert packing.wait(60) != 0
-        os.close(reads)
         Path('pictures/waits.png').unlink()
         shutil.copy('pictures/sub 0.png', 'pictures/waits.png')
 
