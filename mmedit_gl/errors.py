@@ -120,5 +120,10 @@ def one_sentence_errors() -> Iterator[None]:
         message, status = 'interrupted', 130
     else:
         return
-    print(f'error: {message.strip()}', file=sys.stderr)
+    say_error(message.strip())
     sys.exit(status)
+
+
+def say_error(message: object) -> None:
+    """One line on stderr, whole among those of other processes: print() writes its end apart."""
+    sys.stderr.write(f'error: {message}\n')

@@ -329,6 +329,20 @@ def test_two_processes_share_a_folder(folder_run, model):
     } == completed
 
 
+def test_a_line_of_one_process_is_not_broken_by_another(folder_run, run, monkeypatch):
+    class Stderr(io.StringIO):
+        def write(self, text: str) -> int:
+            written.append(text)
+            return len(text)
+
+    root, _ = folder_run
+    for args in (['pictures', 'masks', '-o', 'three'], ['none', 'masks', '-o', 'three']):
+        written = []
+        monkeypatch.setattr(sys, 'stderr', Stderr())
+        run(*(root / arg if arg[0] != '-' else arg for arg in args))
+        assert written and all(re.fullmatch('error: .*\n', text) for text in written), written
+
+
 def test_what_two_processes_refuse_is_said_once(tmp_path):
     tmp_path.joinpath('pictures').mkdir()
     two = run_two(tmp_path)

@@ -13,7 +13,7 @@ from mmedit_gl.apis import Inpainter
 from mmedit_gl.apis.folders import FolderJobs, Job, in_stages, passed_over
 from mmedit_gl.datasets.progress import progress_bar
 from mmedit_gl.engine import shared_work
-from mmedit_gl.errors import ImageError, UserError, one_sentence_errors
+from mmedit_gl.errors import ImageError, UserError, one_sentence_errors, say_error
 from mmedit_gl.evaluation import make_folder, strip
 from mmedit_gl.pictures import (
     MAX_MEGAPIXELS,
@@ -168,7 +168,7 @@ def complete_folder(args: argparse.Namespace) -> None:
         for result in in_stages(jobs, stages.read, stages.complete, stages.write):
             if isinstance(result, UserError):
                 failed += 1
-                print(f'error: {result}', file=sys.stderr)
+                say_error(result)
             else:
                 completed += 1
                 for note in result:
@@ -179,7 +179,7 @@ def complete_folder(args: argparse.Namespace) -> None:
     if not rank:
         failed += len(jobs.unreadable)
         for error in jobs.unreadable:
-            print(f'error: {error}', file=sys.stderr)
+            say_error(error)
     counts = torch.tensor([completed, jobs.skipped, failed])
     with shared_work():  # to its end, for torchrun ends all when one has failed
         if processes > 1:
