@@ -110,6 +110,36 @@ def test_the_end_of_another_process_is_told_from_a_defect_of_this_one(defect, tm
     )
 
 
+def train_together(rank: int, config: Path) -> None:
+    """One of two processes that train; writes the names of the threads that it is left with."""
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2')
+    os.environ.update(MASTER_ADDR='unused', MASTER_PORT='0', CUDA_VISIBLE_DEVICES='')
+    store = torch.distributed.FileStore(str(config.with_suffix('.store')), 2)
+    torch.distributed.init_process_group('gloo', store=store, rank=rank, world_size=2)
+    cfg = load_config(config)
+    cfg.launcher = 'pytorch'
+    with shared_work():
+        runner = Runner.from_cfg(cfg)
+        runner.train()
+        cycle = [torch.distributed.group.WORLD]  # such as torch's compiler leaves
+        cycle.append(cycle)
+        del cycle
+    threads = [path.read_text() for path in Path('/proc/self/task').glob('*/comm')]
+    assert runner.iter == 6
+    config.with_suffix(f'.{rank}').write_text(''.join(threads))
+
+
+def test_no_thread_of_the_group_is_left_when_python_ends(small_config, tmp_path):
+    config = small_config(work_dir=str(tmp_path / 'run'))
+    processes = [CONTEXT.Process(target=train_together, args=(rank, config)) for rank in (0, 1)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    for rank in (0, 1):
+        assert 'gloo' not in config.with_suffix(f'.{rank}').read_text()
+
+
 def count_faults(config: Path, counts: Path) -> None:
     """Page faults of four large tensors, one after the other, before and after a run is set up."""
     os.environ['CUDA_VISIBLE_DEVICES'] = ''

@@ -1,6 +1,7 @@
 """The processes of a run: those that load its pictures, and those that share its work."""
 
 import ctypes
+import gc
 import signal
 import threading
 from collections.abc import Iterator
@@ -76,8 +77,10 @@ def shared_work() -> Iterator[None]:
 
     Raises `LostProcessError` where one of the others is gone, or cannot be reached.
 
-    mmengine leaves the group to the interpreter's end, of which NCCL warns, and there one process
-    may be gone while another still listens to it. Goes with `test_two_processes_train_on_cpu`.
+    mmengine leaves the group to the interpreter's end, of which NCCL warns; there one process may
+    be gone while another still listens to it, and a thread of gloo's that gives up a tensor brings
+    its process down. Goes with `test_two_processes_train_on_cpu` and
+    `test_no_thread_of_the_group_is_left_when_python_ends`.
     """
     try:
         yield
@@ -91,6 +94,7 @@ def shared_work() -> Iterator[None]:
             'on by --resume'
         ) from error
     if is_distributed():
+        gc.collect()  # of what would keep the group, as torch's compiler leaves some
         torch.distributed.destroy_process_group()
 
 

@@ -152,7 +152,11 @@ class Runner(MMEngineRunner):
             if no_lock:
                 self.logger.warning(f'{self.work_dir} cannot be locked against others: {no_lock}')
             self._check_work_dir()
-            return super().train()
+            networks = self.model.parallel
+            try:
+                return super().train()
+            finally:
+                self.model.parallel = networks  # what wraps them would keep the group alive
 
     def _check_work_dir(self) -> None:
         if not any(Path(self.work_dir).glob('*iter_*.pth')):
@@ -189,21 +193,20 @@ class Runner(MMEngineRunner):
         if self.distributed and torch.cuda.is_available() and (kind := self.cfg.get('sync_bn')):
             model = convert_sync_batchnorm(model, kind)
         # The layout of memory in which convolutions are fastest, on CPUs and GPUs alike.
-        model = model.to(get_device(), memory_format=torch.channels_last)
-        if not self.distributed:
-            return model
-        for name, network in model.parallel.items():
-            if network is not None:
-                model.parallel[name] = DistributedDataParallel(network)
-                # Each process has its own batch statistics. As an argument torch 2.15 warns of it.
-                model.parallel[name].broadcast_buffers = False
-        return model
+        return model.to(get_device(), memory_format=torch.channels_last)
 
     def _maybe_compile(self, target: str) -> None:
-        """Compile what the training step calls, where the configuration says `compile = True`."""
-        if self.cfg.get('compile') and target == 'train_step':
-            for name, network in self.model.parallel.items():
-                self.model.parallel[name] = network and torch.compile(network)
+        """Wrap what the training step calls: for several processes, and for `compile = True`."""
+        if target == 'train_step':
+            networks = self.model.parallel
+            self.model.parallel = {name: net and self._wrap(net) for name, net in networks.items()}
+
+    def _wrap(self, network: nn.Module) -> nn.Module:
+        if self.distributed:
+            network = DistributedDataParallel(network)
+            # Each process has its own batch statistics. As an argument torch 2.15 warns of it.
+            network.broadcast_buffers = False
+        return torch.compile(network) if self.cfg.get('compile') else network
 
     def build_param_scheduler(self, scheduler: dict | list) -> dict:
         """mmengine's; raises `UserError` for a schedule that never acts or cannot be saved."""
