@@ -251,7 +251,9 @@ def stopped(pictures, monkeypatch):
     def run(way: signal.Signals) -> None:
         os.mkfifo('pictures/waits.png')  # reading it never ends
         code = (
-            'import runpy; from mmedit_gl.datasets import packing; '
+            'import runpy, signal; from mmedit_gl.datasets import packing; '
+            # What a script starts in the background has it ignored.
+            'signal.signal(signal.SIGINT, signal.default_int_handler); '
             f'packing.COMMIT_BYTES = 1; runpy.run_path({TOOL_PATH!r}, run_name="__main__")'
         )
         packing = subprocess.Popen(
