@@ -465,6 +465,10 @@ def test_inpainting_inference_completes_as_an_inpainter(inpainter, model, tmp_pa
     bgr, hole = picture_and_hole()
     expected = inpainter(bgr, hole)
     assert np.array_equal(inpainting_inference(model, bgr, hole), expected)
+    wide = picture_and_hole(120, 130)
+    fine = inpainter(*wide, detail=True)
+    assert np.array_equal(inpainting_inference(model, *wide, detail=True), fine)
+    assert not np.array_equal(inpainting_inference(model, *wide), fine)
     image, mask = tmp_path / 'image.png', tmp_path / 'mask.png'
     cv2.imwrite(str(image), bgr)
     cv2.imwrite(str(mask), 255 * hole)

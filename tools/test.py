@@ -1,6 +1,8 @@
 """Measure a checkpoint or classical methods on the test pictures of a configuration."""
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from rich.progress import Progress
 from torch.utils.data import default_collate
 
 import mmedit_gl
+from mmedit_gl.apis import inpainting_inference
 from mmedit_gl.checkpoint import local_file, sha256
 from mmedit_gl.engine import (
     CompletionsHook,
@@ -42,6 +45,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         'checkpoint', nargs='?', help='path or URL; may be left out with --baseline'
+    )
+    parser.add_argument(
+        '--detail',
+        action='store_true',
+        help='measure also what tools/inpaint.py makes of it: wide holes reduced, detail added',
     )
     parser.add_argument(
         '--baseline',
@@ -92,6 +100,8 @@ def parse_args() -> argparse.Namespace:
         parser.error('--compare stands alone: expected no CONFIG')
     if not args.compare and not args.checkpoint and not args.baseline:
         parser.error('expected CHECKPOINT, or --baseline to measure classical methods alone')
+    if args.detail and not args.checkpoint:
+        parser.error('--detail wants CHECKPOINT: it adds to what a model completed')
     if args.draws < 1:
         parser.error(f'--draws: expected at least 1, got {args.draws}')
     return args
@@ -132,14 +142,14 @@ def about(args: argparse.Namespace, seed: int) -> dict:
 
 
 @torch.no_grad()
-def pictures_of(image: dict, runner: Runner, baselines: list[str]) -> dict[str, np.ndarray]:
+def pictures_of(image: dict, runner: Runner, fills: dict[str, Callable]) -> dict[str, np.ndarray]:
     """One of an evaluation's images, its masked version and its completions, uint8 BGR."""
     index, seed = image['index'], runner.seed + image['draw']
     sample = runner.test_dataloader.dataset[index, (seed, index)]
     (prediction,) = runner.model.test_step(default_collate([sample]))
     gt_img, mask = prediction['gt_img'], prediction['mask']
     pictures = dict(original=gt_img, masked=gt_img.masked_fill(mask == 1, 255))
-    completions = {name: imgs[0] for name, imgs in complete([prediction], baselines).items()}
+    completions = {name: imgs[0] for name, imgs in complete([prediction], fills).items()}
     return {
         name: img.permute(1, 2, 0).cpu().numpy() for name, img in (pictures | completions).items()
     }
@@ -157,12 +167,15 @@ def main() -> None:
     draws = []
     with shared_work():
         runner = Runner.from_cfg(cfg)
+        (metric,) = runner.test_evaluator.metrics
+        if args.detail:
+            detail = partial(inpainting_inference, runner.model, detail=True)
+            metric.fills = dict(detail=detail, **metric.fills)
         with Progress(disable=not is_main_process()) as progress:
             runner.register_hook(TestProgressHook(progress))
             for seed in range(runner.seed, runner.seed + args.draws):
                 runner.test_dataloader.sampler.seed = seed
                 metrics = runner.test()
-                (metric,) = runner.test_evaluator.metrics
                 draws.append((metrics, metric.pictures))
                 for hook in runner.hooks:
                     if isinstance(hook, CompletionsHook):
@@ -176,7 +189,7 @@ def main() -> None:
         save_json(found, args.out)
     if args.report:
         pictures = {
-            i: pictures_of(found['images'][i], runner, metric.baselines)
+            i: pictures_of(found['images'][i], runner, metric.fills)
             for positions in shown(found).values()
             for i in positions
         }

@@ -129,10 +129,11 @@ class Inpainter:
 
 
 def inpainting_inference(
-    model: GLInpaintor, img: ImageLike, mask: ImageLike
+    model: GLInpaintor, img: ImageLike, mask: ImageLike, detail: bool = False
 ) -> Image.Image | np.ndarray:
     """MMEditing's name for a call of an `Inpainter`, with a model of `init_model`."""
-    return _answer(partial(_complete, _filler(model)), img, mask)
+    fit = model.trained_hole if detail else None
+    return _answer(partial(_complete, _filler(model)), img, mask, False, fit, detail)
 
 
 def _answer(complete: Callable, image: ImageLike, mask: ImageLike, *options):

@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -139,8 +139,9 @@ class InpaintingMetrics(BaseMetric):
     holes and is scored too, under `<name>/l1` and so on. `learned` adds `'lpips'` and `'fid'`, each
     with a network whose weights are a local file.
 
-    `pictures` holds, after an evaluation, what each picture was and its scores by method: a dict of
-    `img_path`, `mask_bbox`, `hole` (share of the picture) and `scores`.
+    `fills` has the methods by name, and takes others. `pictures` holds, after an evaluation, what
+    each picture was and its scores by method: a dict of `img_path`, `mask_bbox`, `hole` (share of
+    the picture) and `scores`.
     """
 
     default_prefix = ''
@@ -151,7 +152,7 @@ class InpaintingMetrics(BaseMetric):
         if 'patchmatch' in baselines:
             import_patchmatch()
         _check_names('learned', learned, ('lpips', 'fid'))
-        self.baselines = baselines
+        self.fills = {name: BASELINES[name] for name in baselines}
         self.lpips = LPIPS(load_lpips()) if 'lpips' in learned else None
         self.fids = {} if 'fid' in learned else None  # by method
         if self.fids is not None:
@@ -164,7 +165,7 @@ class InpaintingMetrics(BaseMetric):
         if self.fids and not self.results:  # of an evaluation that was given up
             self.fids.clear()
         gt_img, mask = (torch.stack([s[name] for s in data_samples]) for name in ('gt_img', 'mask'))
-        completions = complete(data_samples, self.baselines)
+        completions = complete(data_samples, self.fills)
         scores = {
             method: self._score(method, fake_img, gt_img, mask)
             for method, fake_img in completions.items()
@@ -216,17 +217,18 @@ class InpaintingMetrics(BaseMetric):
         return {**metrics, 'num_images': len(results)}
 
 
-def complete(samples: Sequence[dict], baselines: Sequence[str]) -> dict[str, Tensor]:
+def complete(samples: Sequence[dict], fills: dict[str, Callable]) -> dict[str, Tensor]:
     """What each method makes of predictions of one size: `(N, 3, H, W)`, uint8.
 
-    First `'model'`, `fake_img` of the predictions where there is a model, then each of `baselines`.
+    First `'model'`, `fake_img` of the predictions where there is a model, then each of `fills`, by
+    name what takes and gives what those of `BASELINES` do.
     """
     completions = {}
     if 'fake_img' in samples[0]:
         completions['model'] = torch.stack([sample['fake_img'] for sample in samples])
-    for name in baselines:
+    for name, fill in fills.items():
         filled = [
-            BASELINES[name](
+            fill(
                 np.ascontiguousarray(sample['gt_img'].permute(1, 2, 0).cpu().numpy()),
                 sample['mask'][0].cpu().numpy(),
             )
