@@ -139,9 +139,9 @@ class InpaintingMetrics(BaseMetric):
     holes and is scored too, under `<name>/l1` and so on. `learned` adds `'lpips'` and `'fid'`, each
     with a network whose weights are a local file.
 
-    `fills` has the methods by name, and takes others. `pictures` holds, after an evaluation, what
-    each picture was and its scores by method: a dict of `img_path`, `mask_bbox`, `hole` (share of
-    the picture) and `scores`.
+    `fills` has the classical methods by name; what is added to it is scored too. `pictures` holds,
+    after an evaluation, what each picture was and its scores by method: a dict of `img_path`,
+    `mask_bbox`, `hole` (share of the picture) and `scores`.
     """
 
     default_prefix = ''
