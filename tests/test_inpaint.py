@@ -1,6 +1,7 @@
 """tools/inpaint.py, as a user types it."""
 
 import io
+import itertools
 import os
 import re
 import runpy
@@ -18,7 +19,7 @@ from PIL import Image
 from test_inpainter import as_bgr, as_pil, save_small_model
 from warm import Tool
 
-from mmedit_gl.apis import Inpainter
+from mmedit_gl.apis import MODES, Inpainter
 from mmedit_gl.datasets import bbox2mask
 
 SHAPE = 80, 100
@@ -178,8 +179,9 @@ def test_pictures_of_a_folder_are_completed_as_an_inpainter_does(folder_run, inp
     hole = WIDE if name == 'bird.png' else NARROW
     assert (completed.dtype, completed.shape) == (image.dtype, image.shape)
     assert np.array_equal(completed[hole == 0], image[hole == 0])
-    assert np.array_equal(completed, inpainter(image, hole, detail=True))
-    assert np.array_equal(completed, inpainter(image, hole)) == (hole is NARROW)
+    assert np.array_equal(completed, inpainter(image, hole))
+    native = inpainter(image, hole, mode='native')
+    assert np.array_equal(completed, native) == (hole is NARROW)
 
 
 def test_a_jpeg_stays_one_of_its_quality(folder_run, inpainter):
@@ -223,12 +225,12 @@ def test_one_mask_serves_a_folder_inverted_resized_native_and_over_old_results(
         write(tmp_path / 'pictures' / name, bgr)
     write(tmp_path / 'mask.png', 255 * (1 - WIDE))
     write(tmp_path / 'out' / 'a.png', pictures['b.png'])
-    options = '--invert-mask', '--resize-mask', '--native', '--overwrite'
+    options = '--invert-mask', '--resize-mask', '--mode', 'native', '--overwrite'
     status, stdout, stderr = run('pictures', 'mask.png', '-o', 'out', *options)
     assert (status, stderr) == (0, '')
     assert stdout.splitlines()[-1] == '2 of 2 pictures completed: out'
     completed = read(tmp_path / 'out/a.png')
-    assert np.array_equal(completed, inpainter(pictures['a.png'], WIDE))
+    assert np.array_equal(completed, inpainter(pictures['a.png'], WIDE, mode='native'))
     # Of half the size, with the hole from row 10 to 30 and from column 12.75 to 38.25.
     completed, bgr = read(tmp_path / 'out/b.png'), pictures['b.png']
     inner, outer = bbox2mask((40, 51), (10, 13, 20, 25)), bbox2mask((40, 51), (9, 12, 22, 28))
@@ -244,27 +246,47 @@ def test_a_picture_is_completed_and_postprocessed(run, inpainter, tmp_path):
     done = run('photo.png', 'mask.png', '-o', 'done.png', '--postprocess')
     assert done == (0, '1 of 1 pictures completed: done.png\n', '')
     completed = read(tmp_path / 'done.png')
-    fit = inpainter.trained_hole
-    options = dict(fit=fit, detail=True)
-    assert np.array_equal(completed, inpainter(bgr, WIDE, postprocess=True, **options))
-    assert not np.array_equal(completed, inpainter(bgr, WIDE, **options))
+    assert np.array_equal(completed, inpainter(bgr, WIDE, postprocess=True))
+    assert not np.array_equal(completed, inpainter(bgr, WIDE))
     assert np.array_equal(completed[WIDE == 0], bgr[WIDE == 0])
     assert {path: path.read_bytes() for path in (image, mask)} == before
     assert len(files_of(tmp_path)) == 3
 
 
-def test_detail_is_for_wide_holes_and_can_be_left_out(run, inpainter, tmp_path):
+def test_a_wide_hole_is_completed_in_the_mode_that_is_chosen(run, inpainter, tmp_path):
     bgr = np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), dtype=np.uint8)
     write(tmp_path / 'photo.png', bgr)
     write(tmp_path / 'mask.png', 255 * WIDE)
-    for name, options in (('fine', ()), ('plain', ('--no-detail',)), ('native', ('--native',))):
-        status, _, stderr = run('photo.png', 'mask.png', '-o', f'{name}.png', *options)
+    completions = {}
+    for mode in MODES:
+        status, _, stderr = run('photo.png', 'mask.png', '-o', f'{mode}.png', '--mode', mode)
         assert (status, stderr) == (0, '')
-    fine, plain, native = (read(tmp_path / f'{n}.png') for n in ('fine', 'plain', 'native'))
-    assert np.array_equal(fine, inpainter(bgr, WIDE, detail=True))
-    assert np.array_equal(plain, inpainter(bgr, WIDE, fit=inpainter.trained_hole))
-    assert np.array_equal(native, inpainter(bgr, WIDE))
-    assert (fine != plain).any(axis=2)[WIDE == 1].mean() > 0.5
+        completions[mode] = read(tmp_path / f'{mode}.png')
+        assert np.array_equal(completions[mode], inpainter(bgr, WIDE, mode=mode))
+    for mode, other in itertools.combinations(completions.values(), 2):
+        assert (mode != other).any(axis=2)[WIDE == 1].mean() > 0.5
+
+
+def test_python_the_tool_and_the_page_give_the_same_unless_asked_otherwise(
+    run, inpainter, tmp_path
+):
+    from mmedit_gl.apis.web import Page  # not above, for it needs gradio
+
+    bgr = np.random.default_rng(0).integers(0, 256, (*SHAPE, 3), dtype=np.uint8)
+    picture = write(tmp_path / 'photo.png', bgr)
+    mask = write(tmp_path / 'mask.png', 255 * WIDE)
+    expected = inpainter(bgr, WIDE)
+    assert np.array_equal(expected, inpainter(bgr, WIDE, mode='texture'))
+    assert np.array_equal(as_bgr(*inpainter.batch([(picture, mask)])), expected)
+    status, _, stderr = run('photo.png', 'mask.png', '-o', 'done.png')
+    assert (status, stderr) == (0, '')
+    assert np.array_equal(read(tmp_path / 'done.png'), expected)
+    blocks = Page(inpainter, tmp_path, 'texture', 1).blocks()
+    (complete,) = (fn for fn in blocks.fns.values() if fn.api_name == 'complete')
+    painting = dict(layers=[Image.fromarray(np.dstack([bgr, 255 * WIDE]))])
+    choices = [component.value for component in complete.inputs[2:]]
+    *_, download = complete.fn(str(picture), painting, *choices)
+    assert np.array_equal(read(Path(download['value'])), expected)
 
 
 def test_a_mask_that_is_all_hole_ends_a_single_run_with_one_sentence(refused, tmp_path):

@@ -1,3 +1,4 @@
+import copy
 import hashlib
 import os
 import warnings
@@ -21,7 +22,7 @@ from conftest import (
 )
 from PIL import Image
 
-from mmedit_gl.apis import Inpainter, init_model, inpainting_inference
+from mmedit_gl.apis import MODES, Inpainter, init_model, inpainting_inference
 from mmedit_gl.apis.inpainter import DEFAULT
 from mmedit_gl.datasets import bbox2mask
 from mmedit_gl.engine import load_config
@@ -33,6 +34,7 @@ from mmedit_gl.registry import MODELS
 
 SIZES = [(1, 2), (3, 5), (61, 66), (64, 64), (130, 97)]
 FOLDER = ROOT / 'configs/inpainting/global_local'
+FIT = 16  # pixels
 
 
 def save_small_model(folder: Path) -> tuple[Path, Path]:
@@ -71,6 +73,18 @@ def model(small):
 @pytest.fixture(scope='module')
 def inpainter(small):
     return Inpainter(*small, device='cpu')
+
+
+def trained_to(inpainter: Inpainter, width: int | None) -> Inpainter:
+    """The inpainter as if its model were trained on holes up to a width in pixels."""
+    other = copy.copy(inpainter)
+    other.trained_hole = width
+    return other
+
+
+@pytest.fixture(scope='module')
+def reducing(inpainter):
+    return trained_to(inpainter, FIT)
 
 
 @pytest.fixture(scope='module')
@@ -162,7 +176,7 @@ def test_the_small_model_paints_many_colours(model):
 @pytest.mark.parametrize('size', SIZES)
 def test_an_array_is_completed_as_by_a_pass_over_the_whole_picture(inpainter, model, size):
     bgr, hole = picture_and_hole(*size)
-    completed = inpainter(bgr, hole)
+    completed = inpainter(bgr, hole, mode='native')
     assert type(completed) is np.ndarray
     assert_is_full_pass(completed, model, bgr, hole)
     assert not np.array_equal(completed, bgr)
@@ -322,7 +336,7 @@ def test_a_hole_may_have_any_form_and_place(inpainter, model):
     holes[2][:] = 1
     holes[2][7, 3] = 0
     for hole in holes:
-        assert_is_full_pass(inpainter(bgr, hole), model, bgr, hole)
+        assert_is_full_pass(inpainter(bgr, hole, mode='native'), model, bgr, hole)
 
 
 def test_what_was_in_the_hole_does_not_matter(inpainter):
@@ -336,7 +350,7 @@ def test_an_empty_mask_gives_the_picture_as_it_is_with_a_warning(inpainter, tmp_
     path = tmp_path / 'picture.png'
     as_pil(bgr).save(path)
     empty = np.zeros_like(hole)
-    for options in ({}, dict(postprocess=True, fit=8)):
+    for options in ({}, dict(postprocess=True, mode='smooth')):
         with pytest.warns(UserWarning, match='the mask of the image is empty: it stays as it is'):
             completed = inpainter(bgr, empty, **options)
         assert np.array_equal(completed, bgr)
@@ -345,31 +359,34 @@ def test_an_empty_mask_gives_the_picture_as_it_is_with_a_warning(inpainter, tmp_
         assert np.array_equal(as_bgr(inpainter(path, Image.fromarray(empty))), bgr)
 
 
-@pytest.mark.parametrize('options', [{}, dict(fit=10), dict(postprocess=True)], ids=str)
-def test_arguments_are_left_as_they_are(inpainter, options):
+OPTIONS = [{}, dict(mode='smooth'), dict(mode='native'), dict(postprocess=True)]
+
+
+@pytest.mark.parametrize('options', OPTIONS, ids=str)
+def test_arguments_are_left_as_they_are(reducing, options):
     bgr, hole = picture_and_hole()
     image, bgr_before, hole_before = as_pil(bgr), bgr.copy(), hole.copy()
-    completed = inpainter(bgr, hole, **options)
+    completed = reducing(bgr, hole, **options)
     assert not np.shares_memory(completed, bgr)
-    inpainter(image, hole, **options)
+    reducing(image, hole, **options)
     assert np.array_equal(bgr, bgr_before)
     assert np.array_equal(hole, hole_before)
     assert np.array_equal(as_bgr(image), bgr_before)
 
 
-@pytest.mark.parametrize('options', [{}, dict(fit=10), dict(postprocess=True)], ids=str)
-def test_views_and_read_only_arrays_are_completed_too(inpainter, options):
+@pytest.mark.parametrize('options', OPTIONS, ids=str)
+def test_views_and_read_only_arrays_are_completed_too(reducing, options):
     bgr, hole = picture_and_hole()
-    expected = inpainter(bgr, hole, **options)
+    expected = reducing(bgr, hole, **options)
     padded = np.zeros((50, 60, 3), np.uint8)
     padded[5:45, 4:56] = bgr
     frozen, frozen_hole = bgr.copy(), hole.copy()
     frozen.flags.writeable = frozen_hole.flags.writeable = False
     for view in (padded[5:45, 4:56], frozen, np.asfortranarray(bgr)):
         for mask in (np.asfortranarray(hole), frozen_hole):
-            assert np.array_equal(inpainter(view, mask, **options), expected)
-    mirrored = inpainter(bgr[:, ::-1], hole[:, ::-1], **options)
-    copied = inpainter(bgr[:, ::-1].copy(), hole[:, ::-1].copy(), **options)
+            assert np.array_equal(reducing(view, mask, **options), expected)
+    mirrored = reducing(bgr[:, ::-1], hole[:, ::-1], **options)
+    copied = reducing(bgr[:, ::-1].copy(), hole[:, ::-1].copy(), **options)
     assert np.array_equal(mirrored, copied)
 
 
@@ -402,10 +419,17 @@ def test_what_cannot_be_completed_is_refused(inpainter, image, mask, message):
         inpainter(image, mask)
 
 
-@pytest.mark.parametrize('fit', [0, -3])
-def test_a_fit_without_room_for_a_pixel_is_refused(inpainter, fit):
-    with pytest.raises(UserError, match='fit'):
-        inpainter(BGR, HOLE, fit=fit)
+@pytest.mark.parametrize('mode', ['Native', 'detail', '', None])
+def test_an_unknown_mode_is_refused_in_one_sentence(inpainter, mode):
+    message = f'mode: expected one of texture, smooth, native, got {mode!r}'
+    for door in (
+        lambda: inpainter(BGR, HOLE, mode=mode),
+        lambda: inpainter.batch([(BGR, HOLE)], mode=mode),
+        lambda: inpainter.complete(picture_of(BGR), np.zeros_like(HOLE), mode=mode),
+    ):
+        with pytest.raises(UserError) as error:
+            door()
+        assert str(error.value) == message
 
 
 @pytest.mark.parametrize('suffix', ['png', 'jpg'])
@@ -437,8 +461,8 @@ def test_a_damaged_header_is_refused_by_name(inpainter, tmp_path):
 
 def test_bf16_is_close_to_fp32(small, inpainter):
     bgr, hole = picture_and_hole(130, 97)
-    expected = inpainter(bgr, hole)
-    completed = Inpainter(*small, device='cpu', precision='bf16')(bgr, hole)
+    expected = inpainter(bgr, hole, mode='native')
+    completed = Inpainter(*small, device='cpu', precision='bf16')(bgr, hole, mode='native')
     assert np.array_equal(completed[hole == 0], bgr[hole == 0])
     difference = cv2.absdiff(completed, expected)[hole == 1]
     assert 0 < difference.mean() < 1.5
@@ -450,25 +474,25 @@ def test_another_precision_is_refused(small):
         Inpainter(*small, device='cpu', precision='fp16')
 
 
-def test_pairs_are_completed_as_one_by_one(inpainter):
+def test_pairs_are_completed_as_one_by_one(reducing):
     pairs = [picture_and_hole(*size, seed) for seed, size in enumerate([(40, 52), (61, 30)])]
     pairs.append((as_pil(BGR), Image.fromarray(HOLE * 255)))
-    for options in ({}, dict(postprocess=True, fit=10, detail=True)):
-        batch = inpainter.batch(iter(pairs), **options)
-        singles = [inpainter(image, mask, **options) for image, mask in pairs]
+    for options in ({}, dict(postprocess=True), dict(mode='smooth'), dict(mode='native')):
+        batch = reducing.batch(iter(pairs), **options)
+        singles = [reducing(image, mask, **options) for image, mask in pairs]
         assert [type(completed) for completed in batch] == [type(single) for single in singles]
         assert all(np.array_equal(a, b) for a, b in zip(batch, singles))
-    assert inpainter.batch([]) == []
+    assert reducing.batch([]) == []
 
 
-def test_inpainting_inference_completes_as_an_inpainter(inpainter, model, tmp_path):
+def test_inpainting_inference_completes_natively_as_an_inpainter(inpainter, model, tmp_path):
     bgr, hole = picture_and_hole()
     expected = inpainter(bgr, hole)
     assert np.array_equal(inpainting_inference(model, bgr, hole), expected)
     wide = picture_and_hole(120, 130)
-    fine = inpainter(*wide, detail=True)
-    assert np.array_equal(inpainting_inference(model, *wide, detail=True), fine)
-    assert not np.array_equal(inpainting_inference(model, *wide), fine)
+    native = inpainter(*wide, mode='native')
+    assert np.array_equal(inpainting_inference(model, *wide), native)
+    assert not np.array_equal(inpainter(*wide), native)
     image, mask = tmp_path / 'image.png', tmp_path / 'mask.png'
     cv2.imwrite(str(image), bgr)
     cv2.imwrite(str(mask), 255 * hole)
@@ -480,20 +504,17 @@ def test_inpainting_inference_completes_as_an_inpainter(inpainter, model, tmp_pa
     assert np.array_equal(completed, bgr)
 
 
-def test_postprocess_is_that_of_the_paper_on_the_completion(inpainter):
+def test_postprocess_is_that_of_the_paper_on_the_completion(reducing):
     bgr, hole = picture_and_hole(61, 66)
     hole[50:61, 60:] = 1  # a corner too
-    for options in ({}, dict(fit=10)):
-        plain = inpainter(bgr, hole, **options)
-        completed = inpainter(bgr, hole, postprocess=True, **options)
+    for mode in MODES:
+        plain = reducing(bgr, hole, mode=mode)
+        completed = reducing(bgr, hole, postprocess=True, mode=mode)
         assert np.array_equal(completed[hole == 0], bgr[hole == 0])
         assert (cv2.absdiff(completed, plain)[hole == 1] > 3).mean() > 0.5
         assert np.array_equal(completed, postprocess(bgr, plain, hole))
         other = np.where(hole[..., None] == 1, 255 - bgr, bgr)
-        assert np.array_equal(inpainter(other, hole, postprocess=True, **options), completed)
-
-
-FIT = 16
+        assert np.array_equal(reducing(other, hole, postprocess=True, mode=mode), completed)
 
 
 def holes_no_wider_than_fit() -> dict[str, np.ndarray]:
@@ -537,11 +558,12 @@ def wide_holes() -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(
     'hole', [pytest.param(h, id=n) for n, h in holes_no_wider_than_fit().items()]
 )
-def test_a_hole_no_wider_than_fit_is_completed_at_full_scale(inpainter, hole):
+def test_a_hole_no_wider_than_fit_is_completed_at_full_scale(reducing, hole):
     bgr = random_image(1, *hole.shape)
-    expected = inpainter(bgr, hole)
-    assert np.array_equal(inpainter(bgr, hole, fit=FIT), expected)
-    assert not np.array_equal(inpainter(bgr, hole, fit=FIT // 2 - 2), expected)
+    expected = reducing(bgr, hole, mode='native')
+    assert np.array_equal(reducing(bgr, hole, mode='smooth'), expected)
+    narrower = trained_to(reducing, FIT // 2 - 2)
+    assert not np.array_equal(narrower(bgr, hole, mode='smooth'), expected)
 
 
 @pytest.fixture
@@ -564,32 +586,33 @@ def width(hole: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize('hole', [pytest.param(h, id=n) for n, h in wide_holes().items()])
-def test_a_wider_hole_is_completed_reduced_to_fit(inpainter, passes, hole):
+def test_a_wider_hole_is_completed_reduced_to_fit(reducing, passes, hole):
     bgr = random_image(1, *hole.shape)
-    native = inpainter(bgr, hole)
+    native = reducing(bgr, hole, mode='native')
     passes.clear()
-    completed = inpainter(bgr, hole, fit=FIT)
+    completed = reducing(bgr, hole, mode='smooth')
     # Half covered pixels are hole too: up to two more.
     assert max(map(width, passes)) <= FIT + 2 < width(hole)
     assert np.array_equal(completed[hole == 0], bgr[hole == 0])
     assert (cv2.absdiff(completed, native)[hole == 1] > 3).mean() > 0.3
     other = np.where(hole[..., None] == 1, 255 - bgr, bgr)
-    assert np.array_equal(inpainter(other, hole, fit=FIT), completed)
+    assert np.array_equal(reducing(other, hole, mode='smooth'), completed)
 
 
-def test_only_the_wide_part_of_a_hole_is_reduced(inpainter):
+def test_only_the_wide_part_of_a_hole_is_reduced(reducing):
     small = bbox2mask((90, 110), (70, 80, 8, 9))
     hole = wide_holes()['wide and small']
     bgr = random_image(1, *hole.shape)
-    completed = inpainter(bgr, hole, fit=FIT)
-    assert np.array_equal(inpainter(completed, small), completed)
-    assert not np.array_equal(inpainter(bgr, hole)[small == 1], completed[small == 1])
+    completed = reducing(bgr, hole, mode='smooth')
+    assert np.array_equal(reducing(completed, small, mode='native'), completed)
+    native = reducing(bgr, hole, mode='native')
+    assert not np.array_equal(native[small == 1], completed[small == 1])
 
 
 @pytest.mark.parametrize('side', [20, 33, 40])
-def test_a_hole_is_reduced_no_further_than_to_fit(inpainter, passes, side):
+def test_a_hole_is_reduced_no_further_than_to_fit(reducing, passes, side):
     hole = bbox2mask((90, 110), (19, 22, side, side + 10))
-    inpainter(random_image(1, 90, 110), hole, fit=FIT)
+    reducing(random_image(1, 90, 110), hole, mode='smooth')
     (mask,) = passes
     assert FIT <= width(mask) <= FIT + 2
 
@@ -600,65 +623,63 @@ def test_a_hole_is_reduced_no_further_than_to_fit(inpainter, passes, side):
 )
 def test_a_reduced_completion_meets_the_picture_without_a_step(painter_of_one_grey, hole, fit):
     bgr = np.full((*hole.shape, 3), (40, 60, 80), np.uint8)
-    assert (painter_of_one_grey(bgr, hole)[hole == 1] == 200).all()
-    assert cv2.absdiff(painter_of_one_grey(bgr, hole, fit=fit), bgr).max() <= 2
+    painter = trained_to(painter_of_one_grey, fit)
+    assert (painter(bgr, hole, mode='native')[hole == 1] == 200).all()
+    assert cv2.absdiff(painter(bgr, hole, mode='smooth'), bgr).max() <= 2
 
 
-def test_detail_is_added_to_what_is_reduced_and_not_to_what_is_narrow(inpainter):
+def test_what_is_reduced_gets_texture_and_what_is_narrow_does_not(reducing):
     bgr = np.random.default_rng(0).integers(0, 256, (90, 110, 3), dtype=np.uint8)
     hole = wide_holes()['wide and small']
     small = bbox2mask((90, 110), (70, 80, 8, 9)) == 1
-    plain = inpainter(bgr, hole, fit=FIT)
-    completed = inpainter(bgr, hole, fit=FIT, detail=True)
+    plain, completed = (reducing(bgr, hole, mode=mode) for mode in ('smooth', 'texture'))
     changed = (completed != plain).any(axis=2)
     assert changed[(hole == 1) & ~small].mean() > 0.8
     assert not changed[(hole == 0) | small].any()
     other = np.where(hole[..., None] == 1, 255 - bgr, bgr)
-    assert np.array_equal(inpainter(other, hole, fit=FIT, detail=True), completed)
+    assert np.array_equal(reducing(other, hole), completed)
     for narrow in holes_no_wider_than_fit().values():
-        expected = inpainter(bgr, narrow)
-        assert np.array_equal(inpainter(bgr, narrow, fit=FIT, detail=True), expected)
-    trained = inpainter.trained_hole
-    expected = inpainter(bgr, hole, fit=trained, detail=True)
-    assert np.array_equal(inpainter(bgr, hole, detail=True), expected)
+        expected = reducing(bgr, narrow, mode='native')
+        assert np.array_equal(reducing(bgr, narrow), expected)
 
 
-def test_progress_is_told_before_each_step(inpainter):
+def test_progress_is_told_before_each_step(reducing):
     bgr, hole, told = random_image(0, 150, 150), np.zeros((150, 150), np.uint8), []
     hole[10:60, 10:60] = hole[80:130, 80:130] = hole[20:24, 100:104] = 1
-    for options, steps in [({}, 1), (dict(fit=FIT), 3), (dict(fit=FIT, detail=True), 5)]:
+    for mode, steps in dict(native=1, smooth=3, texture=5).items():
         told.clear()
-        inpainter.complete(
-            picture_of(bgr), hole, **options, progress=lambda *step: told.append(step)
+        reducing.complete(
+            picture_of(bgr), hole, mode=mode, progress=lambda *step: told.append(step)
         )
         assert told == [(done, steps) for done in range(steps)]
 
 
-def test_a_wide_hole_gets_detail_at_full_scale_too(inpainter):
+def test_a_wide_hole_gets_texture_at_full_scale_too(inpainter):
     bgr = np.random.default_rng(0).integers(0, 256, (150, 190, 3), dtype=np.uint8)
     wide = cv2.circle(np.zeros((150, 190), np.uint8), (60, 70), 30, 1, cv2.FILLED)
     hole = wide | bbox2mask((150, 190), (5, 150, 140, 20))  # and one that is narrow
-    plain, fine = (inpainter(bgr, hole, fit=1000, detail=d) for d in (False, True))
-    assert np.array_equal(plain, inpainter(bgr, hole))
+    fine, plain, native = (trained_to(inpainter, 1000)(bgr, hole, mode=mode) for mode in MODES)
+    assert np.array_equal(plain, native)
     changed = (fine != plain).any(axis=2)
     assert changed[wide == 1].mean() > 0.8
     assert not changed[wide == 0].any()
 
 
-@pytest.mark.parametrize(('length', 'gets_detail'), [(300, True), (420, False)])
-def test_a_stroke_however_wide_gets_no_detail(painter_of_one_grey, length, gets_detail):
+@pytest.mark.parametrize(('length', 'gets_texture'), [(300, True), (420, False)])
+def test_a_stroke_however_wide_gets_no_texture(painter_of_one_grey, length, gets_texture):
     bgr = np.random.default_rng(0).integers(145, 256, (90, 500, 3), dtype=np.uint8)
     hole = bbox2mask((90, 500), (30, 40, 30, length))
-    plain, fine = (painter_of_one_grey(bgr, hole, fit=1000, detail=d) for d in (False, True))
-    assert (fine != plain).any() == gets_detail
+    painter = trained_to(painter_of_one_grey, 1000)
+    plain, fine = (painter(bgr, hole, mode=mode) for mode in ('smooth', 'texture'))
+    assert (fine != plain).any() == gets_texture
 
 
 @pytest.mark.parametrize('kind', [np.uint8, np.uint16])
-def test_grey_pictures_get_detail_too(inpainter, kind):
+def test_grey_pictures_get_texture_too(reducing, kind):
     top = np.iinfo(kind).max
     grey = np.random.default_rng(0).integers(0, top, (90, 110), dtype=kind, endpoint=True)
     hole = wide_holes()['left']
-    plain, fine = (inpainter(grey, hole, fit=FIT, detail=d) for d in (False, True))
+    plain, fine = (reducing(grey, hole, mode=mode) for mode in ('smooth', 'texture'))
     assert (fine.dtype, fine.shape) == (kind, grey.shape)
     assert np.array_equal(fine[hole == 0], grey[hole == 0])
     inner = cv2.erode(hole, np.ones((9, 9), np.uint8)) == 1
@@ -666,10 +687,10 @@ def test_grey_pictures_get_detail_too(inpainter, kind):
     assert deviations[1] > deviations[0] + 0.1
 
 
-def test_a_small_hole_in_a_large_picture_is_completed_in_a_small_window(inpainter, model, passes):
+def test_a_small_hole_in_a_large_picture_is_completed_in_a_small_window(reducing, model, passes):
     bgr = random_image(0, 4000, 5000)
     hole = bbox2mask((4000, 5000), (1990, 2503, 60, 50))
-    completed = inpainter(bgr, hole)
+    completed = reducing(bgr, hole, mode='native')
     (mask,) = passes
     assert mask.shape[0] <= 60 + 320 and mask.shape[1] <= 50 + 320
     assert not (completed != bgr).any(axis=2)[hole == 0].any()
@@ -678,7 +699,7 @@ def test_a_small_hole_in_a_large_picture_is_completed_in_a_small_window(inpainte
     assert_is_full_pass(completed[around], model, bgr[around], hole[around])
 
     passes.clear()
-    reduced = inpainter(bgr, hole, fit=FIT)
+    reduced = reducing(bgr, hole, mode='smooth')
     (mask,) = passes
     assert mask.shape[0] <= 18 + 320 and mask.shape[1] <= 18 + 320
     assert not (reduced != bgr).any(axis=2)[hole == 0].any()
@@ -687,7 +708,7 @@ def test_a_small_hole_in_a_large_picture_is_completed_in_a_small_window(inpainte
 def test_holes_far_apart_in_a_large_picture_are_completed_apart(inpainter, passes):
     bgr, hole = random_image(0, 3000, 3001), np.zeros((3000, 3001), np.uint8)
     hole[:20, :30] = hole[2990:, 2960:] = hole[1500:1510, 1500:1510] = 1
-    inpainter(bgr, hole)
+    inpainter(bgr, hole, mode='native')
     assert len(passes) == 3
     assert sum(mask.size for mask in passes) < 3 * 340**2
 
@@ -708,15 +729,28 @@ def test_trained_hole_is_that_of_the_configuration(small, name, width):
     assert Inpainter(cfg, small[1], device='cpu').trained_hole == width
 
 
-def test_without_a_trained_hole_a_hole_gets_its_detail_at_full_scale(small):
+def test_without_a_trained_hole_every_mode_is_native(small, model):
     cfg = load_config(small[0])
     del cfg.model['trained_hole']
     inpainter = Inpainter(cfg, small[1], device='cpu')
     assert inpainter.trained_hole is None
     bgr, hole = random_image(0, 90, 110), wide_holes()['left']
-    completed = inpainter(bgr, hole, detail=True)
-    assert np.array_equal(completed, inpainter(bgr, hole, fit=1000, detail=True))
-    assert not np.array_equal(completed, inpainter(bgr, hole))
+    for options in ({}, *(dict(mode=mode) for mode in MODES)):
+        assert_is_full_pass(inpainter(bgr, hole, **options), model, bgr, hole)
+
+
+def test_an_inpainter_of_a_model_is_that_of_its_configuration_and_checkpoint(
+    small, inpainter, model
+):
+    wide = random_image(0, 90, 110), wide_holes()['left']
+    own = Inpainter.from_model(model)
+    assert own.trained_hole == inpainter.trained_hole
+    for mode in MODES:
+        assert np.array_equal(own(*wide, mode=mode), inpainter(*wide, mode=mode))
+    rounded = Inpainter.from_model(model, 'bf16')(*wide, mode='native')
+    expected = Inpainter(*small, device='cpu', precision='bf16')(*wide, mode='native')
+    assert np.array_equal(rounded, expected)
+    assert not np.array_equal(rounded, inpainter(*wide, mode='native'))
 
 
 def test_init_model_loads_the_checkpoint_and_is_ready_to_complete(small):
@@ -836,7 +870,7 @@ def test_the_model_of_the_package_completes_photographs():
         bgr = cv2.imread(str(folder / name))
         bgr = cv2.resize(bgr, (256, 256), interpolation=cv2.INTER_AREA)
         hole = bbox2mask((256, 256), (100, 110, 48, 48))
-        completed = inpainter(bgr, hole)
+        completed = inpainter(bgr, hole, mode='smooth')
         assert np.array_equal(completed[hole == 0], bgr[hole == 0])
         fills = completed, mean_colour(bgr, hole)
         errors.append([cv2.absdiff(fill, bgr)[hole == 1].mean() for fill in fills])
@@ -870,9 +904,9 @@ def test_the_colour_and_the_sigmoid_of_the_papers_recipe_are_those_of_training(p
             features = layer(features) if name.startswith('dec') else features
         fake_res = 2 * features.sigmoid()[0, :, : shape[0], : shape[1]] - 1
         expected = np.where(hole[..., None] == 1, to_uint8(fake_res).permute(1, 2, 0).numpy(), bgr)
-        completed = own(bgr, hole)
+        completed = own(bgr, hole, mode='native')
         assert_same(completed, expected)
-        assert not np.array_equal(completed, inpainter(bgr, hole))
+        assert not np.array_equal(completed, inpainter(bgr, hole, mode='native'))
         assert_same(inpainting_inference(model, bgr, hole), expected)
         sample = preprocessed(model, bgr, hole)
         (predicted,) = model(mode='predict', **sample)
@@ -895,10 +929,10 @@ def test_the_membrane_of_a_hole_wider_than_the_window_is_that_of_the_whole_hole(
     bgr, hole = random_image(0, 760, 900), np.zeros((760, 900), np.uint8)
     hole[20:23, 10:890] = hole[:700, 440:443] = 1  # a cross: each arm sees beyond its window
     hole[600:640, 800:850] = hole[650:, :40] = 1
-    completed = own(bgr, hole)
+    completed = own(bgr, hole, mode='native')
     assert_is_full_pass(completed, model, bgr, hole)
     (predicted,) = model(mode='predict', **preprocessed(model, bgr, hole))
     assert_same(predicted['fake_img'].permute(1, 2, 0).numpy(), completed)
     # What is under the hole is not seen.
     other = np.where(hole[..., None] == 1, 255 - bgr, bgr)
-    assert np.array_equal(own(other, hole), completed)
+    assert np.array_equal(own(other, hole, mode='native'), completed)

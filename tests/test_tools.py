@@ -247,29 +247,30 @@ def test_metrics_do_not_depend_on_the_batch_size_or_workers(trained, config, tmp
     assert len(json.loads(contents[0])['images']) == 8
 
 
-def test_with_detail_the_model_is_measured_as_it_is_used_too(trained, config, tmp_path, tool):
+@pytest.mark.parametrize('mode', ['texture', 'smooth'])
+def test_with_a_mode_the_model_is_measured_as_it_is_used_too(trained, config, tmp_path, tool, mode):
     checkpoint, out = trained[0] / 'iter_6.pth', tmp_path / 'm.json'
     wide = 'test_dataloader.dataset.pipeline.3.mask_config.max_bbox_shape=(40,40)'
-    args = (config, checkpoint, '--detail', '--baseline', 'mean', '--work-dir', tmp_path)
+    args = (config, checkpoint, '--mode', mode, '--baseline', 'mean', '--work-dir', tmp_path)
     report = ('--out', out, '--report', tmp_path)
     assert tool('test.py', *args, *report, '--cfg-options', wide)[0] == 0
     methods = json.loads(out.read_text())['methods']
-    assert list(methods) == ['model', 'detail', 'mean']
+    assert list(methods) == ['model', mode, 'mean']
 
     cfg = load_config(config)
     cfg.test_dataloader.dataset.pipeline[3].mask_config.max_bbox_shape = (40, 40)
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     inpainter = Inpainter(config, checkpoint)
-    for detail, method in ((False, 'model'), (True, 'detail')):
+    for used, method in (('native', 'model'), (mode, mode)):
         for index, found in enumerate(methods[method]['l1']):
             sample = dataset[index, (0, index)]
             bgr, hole = sample['gt_img'].numpy(), sample['mask'][0].numpy()
-            error = abs(inpainter(bgr, hole, detail=detail).astype(int) - bgr)[hole == 1]
+            error = abs(inpainter(bgr, hole, mode=used).astype(int) - bgr)[hole == 1]
             # In whole pictures and around holes alone, sums may round to other bytes.
             assert found == pytest.approx(100 / 255 * error.mean(), abs=2e-3)
-    assert np.ptp([methods['model']['l1'], methods['detail']['l1']], axis=0).min() > 0.1
+    assert np.ptp([methods['model']['l1'], methods[mode]['l1']], axis=0).min() > 0.1
     page = (tmp_path / 'report.html').read_text(encoding='utf-8')
-    assert page.count('<img alt="detail"') == page.count('<img alt="model"') > 0
+    assert page.count(f'<img alt="{mode}"') == page.count('<img alt="model"') > 0
 
 
 def test_draws_are_runs_with_as_many_seeds(trained, config, tmp_path, tool):
@@ -363,7 +364,8 @@ def test_the_report_shows_the_numbers_and_pictures_of_the_evaluation(
         (['config.py', 'x.pth', '--draws', '0'], '--draws: expected at least 1, got 0'),
         (['config.py', '--compare', 'a.json'], '--compare stands alone'),
         (['config.py', '--baseline', 'median'], 'choose from'),
-        (['config.py', '--baseline', 'mean', '--detail'], '--detail wants CHECKPOINT'),
+        (['config.py', '--baseline', 'mean', '--mode', 'smooth'], '--mode wants CHECKPOINT'),
+        (['config.py', 'x.pth', '--mode', 'native'], 'choose from'),
     ],
 )
 def test_arguments_of_the_test_that_do_not_fit_together_are_refused(tool, args, message):

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import runpy
@@ -19,7 +20,7 @@ from gradio_client import Client, handle_file
 from PIL import Image
 from playwright.sync_api import expect
 
-from mmedit_gl.apis import Inpainter, init_model
+from mmedit_gl.apis import MODES, Inpainter, init_model
 from mmedit_gl.engine import load_config
 from mmedit_gl.pictures import picture_of, read_picture, write_picture
 
@@ -64,6 +65,13 @@ def serving(args, folder, **env):
 
 def files_below(folder):
     return [path for path in folder.rglob('*') if path.is_file()]
+
+
+def first_mode(url):
+    with urllib.request.urlopen(f'{url}config') as answer:
+        components = json.load(answer)['components']
+    (mode,) = (c['props']['value'] for c in components if c['type'] == 'radio')
+    return mode
 
 
 @pytest.fixture(scope='module')
@@ -289,7 +297,7 @@ def test_ten_at_once_get_each_their_own(url, small, tmp_path):
         picture = picture_of(random_image(i, 60 + i, 80))
         hole = np.zeros((60 + i, 80), np.uint8)
         hole[10:45, 10 + i : 40 + 2 * i] = 1
-        postprocess, native = i % 3 == 1, i % 3 == 2
+        postprocess, mode = i % 2 == 1, MODES[i % 3]
         write_picture(picture, tmp_path / f'{i}.png')
         layer = np.zeros((*hole.shape, 4), np.uint8)
         layer[hole == 1] = 255, 0, 0, 180
@@ -300,11 +308,10 @@ def test_ten_at_once_get_each_their_own(url, small, tmp_path):
         )
         painting = dict(background=None, layers=layers, composite=None)
         answer = client.predict(
-            handle_file(tmp_path / f'{i}.png'), painting, postprocess, native, api_name='/complete'
+            handle_file(tmp_path / f'{i}.png'), painting, postprocess, mode, api_name='/complete'
         )
         client.close()
-        fit = None if native else inpainter.trained_hole
-        expected = inpainter.complete(picture, hole, postprocess, fit, detail=not native)
+        expected = inpainter.complete(picture, hole, postprocess, mode)
         return picture, hole, expected, read(answer[1]['value'])
 
     with ThreadPoolExecutor(10) as pool:
@@ -317,7 +324,7 @@ def test_ten_at_once_get_each_their_own(url, small, tmp_path):
 def test_the_picture_that_is_painted_on_shows_how_far_its_completion_is(small, png, tmp_path):
     from mmedit_gl.apis.web import Page  # not above, for it needs gradio
 
-    page = Page(Inpainter(small[1], small[3], device='cpu'), tmp_path, False, 1)
+    page = Page(Inpainter(small[1], small[3], device='cpu'), tmp_path, 'texture', 1)
     layer = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
     layer[100:300, 100:300, 3] = layer[150:160, 400:410, 3] = 255  # one wide part, one narrow
     seen = []
@@ -325,7 +332,7 @@ def test_the_picture_that_is_painted_on_shows_how_far_its_completion_is(small, p
         str(png),
         dict(layers=[Image.fromarray(layer)]),
         False,
-        False,
+        'texture',
         lambda step, text: seen.append((step, text)),
     )
     assert seen == [((done, 3), 'Completing') for done in range(3)]
@@ -341,7 +348,7 @@ def test_all_or_nothing_painted_is_refused(url, png, tmp_path, painted, message)
     client = Client(url, verbose=False, download_files=False, analytics_enabled=False)
     painting = dict(background=None, layers=[handle_file(tmp_path / 'layer.png')], composite=None)
     with pytest.raises(Exception, match=message):
-        client.predict(handle_file(png), painting, False, False, api_name='/complete')
+        client.predict(handle_file(png), painting, False, 'texture', api_name='/complete')
     client.close()
 
 
@@ -355,23 +362,30 @@ def test_no_other_file_of_the_machine_is_served(url, png, tmp_path):
 
 @pytest.fixture(scope='module')
 def interrupted(small, tmp_path_factory, browser):
-    """A server without scikit-image: its page, and how it ended by Ctrl-C with a picture open."""
+    """A native server without scikit-image: its page, and its end by Ctrl-C with a picture open."""
     folder, blocked = tmp_path_factory.mktemp('interrupted'), tmp_path_factory.mktemp('blocked')
     (blocked / 'skimage.py').write_text('raise ImportError')
     write_picture(picture_of(random_image(0, HEIGHT, WIDTH)), blocked / 'picture.png')
     path = dict(PYTHONPATH=str(blocked))
-    with serving(small, folder, **path) as (process, url), browser.new_page() as page:
+    args = [*small, '--mode', 'native']
+    with serving(args, folder, **path) as (process, url), browser.new_page() as page:
         with urllib.request.urlopen(url) as answer:
             text = answer.read().decode()
+        mode = first_mode(url)
         page.goto(url)
         open_picture(page, blocked / 'picture.png')
         process.send_signal(signal.SIGINT)
         status = process.wait(timeout=60)
-        return text, status, process.stdout.read(), process.stderr.read(), files_below(folder)
+        printed = process.stdout.read(), process.stderr.read()
+        return text, mode, status, *printed, files_below(folder)
 
 
 def test_ctrl_c_ends_quietly_and_leaves_no_file(interrupted):
-    assert interrupted[1:] == (130, '', 'error: interrupted\n', [])
+    assert interrupted[2:] == (130, '', 'error: interrupted\n', [])
+
+
+def test_the_page_begins_with_the_mode_of_the_server(url, interrupted):
+    assert (first_mode(url), interrupted[1]) == ('texture', 'native')
 
 
 def test_without_scikit_image_there_are_no_examples(interrupted):

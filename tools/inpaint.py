@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmedit_gl.apis import Inpainter
+from mmedit_gl.apis import MODES, Inpainter
 from mmedit_gl.apis.folders import FolderJobs, Job, in_stages, passed_over
 from mmedit_gl.datasets.progress import progress_bar
 from mmedit_gl.engine import shared_work
@@ -60,15 +60,11 @@ def parse_args() -> argparse.Namespace:
         '--postprocess', action='store_true', help="the paper's: fast marching, Poisson cloning"
     )
     parser.add_argument(
-        '--native',
-        action='store_true',
-        help='never reduce: holes wider than those in training come out blurred in the middle',
-    )
-    parser.add_argument(
-        '--no-detail',
-        dest='detail',
-        action='store_false',
-        help='leave wide holes as the network has them, smooth, without the texture around them',
+        '--mode',
+        choices=MODES,
+        default='texture',
+        help='wide holes are completed at a reduced scale and get the texture around them '
+        '(default) or stay smooth; native: never reduced, wider than in training they blur',
     )
     parser.add_argument('--invert-mask', action='store_true', help='the hole is black')
     parser.add_argument(
@@ -114,9 +110,8 @@ class Stages:
         return job, picture, read_hole(job.mask, picture.pixels.shape[:2], **options, **limit)
 
     def complete(self, read: tuple[Job, Picture, np.ndarray]) -> tuple:
-        fit = None if self.args.native else self.inpainter.trained_hole
-        detail = self.args.detail and not self.args.native
-        return *read, self.inpainter.complete(*read[1:], self.args.postprocess, fit, detail)
+        options = self.args.postprocess, self.args.mode
+        return *read, self.inpainter.complete(*read[1:], *options)
 
     def write(self, completion: tuple[Job, Picture, np.ndarray, Picture]) -> list[str]:
         """Gives the notes on the picture."""

@@ -2,7 +2,7 @@
 
 import argparse
 
-from mmedit_gl.apis import Inpainter
+from mmedit_gl.apis import MODES, Inpainter
 from mmedit_gl.errors import one_sentence_errors
 
 
@@ -19,7 +19,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--port', type=int, default=7860, help='0: any free one')
     parser.add_argument(
-        '--native', action='store_true', help='the page begins with the choice never to reduce'
+        '--mode', choices=MODES, default='texture', help='what the page offers first'
     )
     parser.add_argument(
         '--max-megapixels', type=float, default=25, metavar='N', help='of an uploaded picture'
@@ -32,7 +32,7 @@ def main() -> None:
     from mmedit_gl.apis.web import serve  # not above: without gradio this is a user's mistake
 
     inpainter = Inpainter(args.config, args.checkpoint, args.device, args.precision)
-    serve(inpainter, args.host, args.port, args.native, args.max_megapixels)
+    serve(inpainter, args.host, args.port, args.mode, args.max_megapixels)
 
 
 if __name__ == '__main__':

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable
-from functools import partial
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from rich.progress import Progress
 from torch.utils.data import default_collate
 
 import mmedit_gl
-from mmedit_gl.apis import inpainting_inference
+from mmedit_gl.apis import Inpainter
 from mmedit_gl.checkpoint import local_file, sha256
 from mmedit_gl.engine import (
     CompletionsHook,
@@ -47,9 +47,10 @@ def parse_args() -> argparse.Namespace:
         'checkpoint', nargs='?', help='path or URL; may be left out with --baseline'
     )
     parser.add_argument(
-        '--detail',
-        action='store_true',
-        help='measure also what tools/inpaint.py makes of it: wide holes reduced, detail added',
+        '--mode',
+        choices=['texture', 'smooth'],
+        help='measure also what tools/inpaint.py makes of it in this mode: wide holes are reduced, '
+        'and get texture or stay smooth',
     )
     parser.add_argument(
         '--baseline',
@@ -100,8 +101,8 @@ def parse_args() -> argparse.Namespace:
         parser.error('--compare stands alone: expected no CONFIG')
     if not args.compare and not args.checkpoint and not args.baseline:
         parser.error('expected CHECKPOINT, or --baseline to measure classical methods alone')
-    if args.detail and not args.checkpoint:
-        parser.error('--detail wants CHECKPOINT: it adds to what a model completed')
+    if args.mode and not args.checkpoint:
+        parser.error('--mode wants CHECKPOINT: it says how a model completes wide holes')
     if args.draws < 1:
         parser.error(f'--draws: expected at least 1, got {args.draws}')
     return args
@@ -168,9 +169,11 @@ def main() -> None:
     with shared_work():
         runner = Runner.from_cfg(cfg)
         (metric,) = runner.test_evaluator.metrics
-        if args.detail:
-            detail = partial(inpainting_inference, runner.model, detail=True)
-            metric.fills = dict(detail=detail, **metric.fills)
+        if args.mode:
+            # Made once, but not before the test has loaded the weights.
+            inpainter = cache(lambda: Inpainter.from_model(runner.model))
+            used = {args.mode: lambda img, mask: inpainter()(img, mask, mode=args.mode)}
+            metric.fills = used | metric.fills
         with Progress(disable=not is_main_process()) as progress:
             runner.register_hook(TestProgressHook(progress))
             for seed in range(runner.seed, runner.seed + args.draws):

@@ -1,5 +1,5 @@
 """Completing pictures from Python."""
 
-from .inpainter import Inpainter, init_model, inpainting_inference
+from .inpainter import MODES, Inpainter, init_model, inpainting_inference
 
-__all__ = ['Inpainter', 'init_model', 'inpainting_inference']
+__all__ = ['MODES', 'Inpainter', 'init_model', 'inpainting_inference']

@@ -21,16 +21,27 @@ from mmedit_gl.checkpoint import (
 from mmedit_gl.engine import load_config
 from mmedit_gl.errors import UserError, configures
 from mmedit_gl.models import GLInpaintor, GLPreprocessor, HoleAware, to_float, to_uint8
-from mmedit_gl.pictures import ImageLike, Picture, clone, picture_of, read_hole, windows
-from mmedit_gl.pictures import detail as fine_detail
+from mmedit_gl.pictures import (
+    ImageLike,
+    Picture,
+    clone,
+    picture_of,
+    read_hole,
+    textured,
+    windows,
+)
 from mmedit_gl.pictures import postprocess as paper_postprocess
 from mmedit_gl.registry import MODELS
 
 # The small model that the package ships; its model card stands beside it.
 DEFAULT = Path(__file__).parent / 'default'
+MODES = 'texture', 'smooth', 'native'
 CONTEXT = 160  # pixels around a reduced hole: as far as the network sees
 NARROW = 24  # pixels: a wider completion is smooth beside its surroundings, at full scale too
 STROKE = 12  # what is more than so many times as long as wide is one
+
+# Of a hole: its box, which of the box's pixels it has, and the scale at which it is completed.
+Part = tuple[tuple[slice, slice], np.ndarray, float]
 
 
 def init_model(
@@ -75,65 +86,81 @@ class Inpainter:
             raise UserError('a configuration and its checkpoint are given together, or neither')
         if config is None:
             config, checkpoint = DEFAULT / 'config.py', DEFAULT / 'weights.pth'
-        model = init_model(config, checkpoint, device)
-        self.fill_native, self.trained_hole = _filler(model, precision), model.trained_hole
+        self._use(init_model(config, checkpoint, device), precision)
+
+    @classmethod
+    def from_model(cls, model: GLInpaintor, precision: str = 'fp32') -> 'Inpainter':
+        """An inpainter of a model that is there already, with the weights that it has now."""
+        inpainter = cls.__new__(cls)
+        inpainter._use(model, precision)
+        return inpainter
+
+    def _use(self, model: GLInpaintor, precision: str) -> None:
+        generator = HoleAware(model.generator, precision)
+        self.fill_native = partial(_fill_native, generator, model.data_preprocessor)
+        self.trained_hole = model.trained_hole
 
     def __call__(
         self,
         image: ImageLike,
         mask: ImageLike,
         postprocess: bool = False,
-        fit: int | None = None,
-        detail: bool = False,
+        mode: str = 'texture',
     ) -> Image.Image | np.ndarray:
         """The picture with its hole filled; outside the hole it comes back bit for bit.
 
         `image` is a path, a PIL image, or an array as `picture_of` takes it, and comes back as the
         same kind, a path as a PIL image. `mask` is any of them, as `read_hole` takes it; an empty
-        one gives the picture as it is, with a warning. `postprocess`, `fit` and `detail`
-        are those of `complete`. Raises `UserError` for what cannot be used.
+        one gives the picture as it is, with a warning. `postprocess` and `mode` are those of
+        `complete`. Raises `UserError` for what cannot be used.
         """
-        return _answer(self.complete, image, mask, postprocess, fit, detail)
+        return _answer(self.complete, image, mask, postprocess, mode)
 
     def batch(
         self,
         pairs: Iterable[tuple[ImageLike, ImageLike]],
         postprocess: bool = False,
-        fit: int | None = None,
-        detail: bool = False,
+        mode: str = 'texture',
     ) -> list[Image.Image | np.ndarray]:
         """The completions of pairs (image, mask), each as a call of its own gives it."""
-        return [self(image, mask, postprocess, fit, detail) for image, mask in pairs]
+        return [self(image, mask, postprocess, mode) for image, mask in pairs]
 
     def complete(
         self,
         picture: Picture,
         hole: np.ndarray,
         postprocess: bool = False,
-        fit: int | None = None,
-        detail: bool = False,
+        mode: str = 'texture',
         progress: Callable[[int, int], object] = lambda done, of: None,
     ) -> Picture:
         """The picture with its hole, uint8 `(H, W)`, 1 in the hole, filled.
 
-        `fit` is a width in pixels: where a wider disc has room in a part of the hole, a window
-        around it is completed at the scale at which it has not, and joined by Poisson cloning.
-        `detail` brings the texture of the surroundings, at full scale, into what was reduced and
-        what is wider than 24 pixels and no stroke; with it `fit` is by default the model's
-        `trained_hole`. `postprocess` is the paper's, of section 3. `progress` is called before each
-        step with the number of steps that are done, and of all.
+        `mode='native'` is the network at full scale. `'smooth'` reduces: where a disc wider than
+        `trained_hole` has room in a part of the hole, a window around it is completed at the scale
+        at which it has not, and joined by Poisson cloning. `'texture'` does so too, and brings the
+        texture of the surroundings, at full scale, into what was reduced and what is wider than 24
+        pixels and no stroke. Without `trained_hole` every mode is native. `postprocess` is the
+        paper's, of section 3. `progress` is called before each step with the number of steps that
+        are done, and of all. Raises `UserError` for another mode.
         """
-        if detail and fit is None:
-            fit = self.trained_hole
-        return _complete(self.fill_native, picture, hole, postprocess, fit, detail, progress)
+        if mode not in MODES:
+            raise UserError(f'mode: expected one of {", ".join(MODES)}, got {mode!r}')
+        if not hole.any():
+            return picture.noting(f'the mask of {picture.name} is empty: it stays as it is')
+        bgr = picture.bgr
+        wide = _wide_parts(hole, mode, self.trained_hole)
+        completed = _fill(self.fill_native, bgr, hole, *wide, progress)
+        if postprocess:
+            completed = paper_postprocess(bgr, completed, hole)
+        return picture.filled(completed, hole)
 
 
 def inpainting_inference(
-    model: GLInpaintor, img: ImageLike, mask: ImageLike, detail: bool = False
+    model: GLInpaintor, img: ImageLike, mask: ImageLike
 ) -> Image.Image | np.ndarray:
-    """MMEditing's name for a call of an `Inpainter`, with a model of `init_model`."""
-    fit = model.trained_hole if detail else None
-    return _answer(partial(_complete, _filler(model)), img, mask, False, fit, detail)
+    """MMEditing's name for the network as it is: a call of an `Inpainter` with `mode='native'`."""
+    complete = partial(Inpainter.from_model(model).complete, mode='native')
+    return _answer(complete, img, mask)
 
 
 def _answer(complete: Callable, image: ImageLike, mask: ImageLike, *options):
@@ -145,43 +172,31 @@ def _answer(complete: Callable, image: ImageLike, mask: ImageLike, *options):
     return result
 
 
-def _complete(
-    fill_native: Callable,
-    picture: Picture,
-    hole: np.ndarray,
-    postprocess: bool = False,
-    fit: int | None = None,
-    detail: bool = False,
-    progress: Callable[[int, int], object] = lambda done, of: None,
-) -> Picture:
-    if not hole.any():
-        return picture.noting(f'the mask of {picture.name} is empty: it stays as it is')
-    bgr = picture.bgr
-    completed = fill(fill_native, bgr, hole, fit, detail, progress)
-    if postprocess:
-        completed = paper_postprocess(bgr, completed, hole)
-    return picture.filled(completed, hole)
+def _wide_parts(
+    hole: np.ndarray, mode: str, trained_hole: int | None
+) -> tuple[list[Part], list[Part]]:
+    """The parts of a hole to complete at a smaller scale, and those to get texture."""
+    reduced, smooth = [], []
+    native = mode == 'native' or trained_hole is None
+    for box, part in () if native else _parts(hole):
+        width = _width(box, part, hole.shape)
+        scale = min(1, trained_hole / width)
+        if scale < 1:
+            reduced.append((box, part, scale))
+        if mode == 'texture' and (scale < 1 or width > max(NARROW, max(part.shape) / STROKE)):
+            smooth.append((box, part, scale))
+    return reduced, smooth
 
 
-def fill(
+def _fill(
     fill_native: Callable,
     bgr: np.ndarray,
     hole: np.ndarray,
-    fit: int | None,
-    detail: bool,
+    reduced: list[Part],
+    smooth: list[Part],
     progress: Callable[[int, int], object],
 ) -> np.ndarray:
-    """uint8 BGR `(H, W, 3)` with its hole filled, as `Inpainter.complete` says."""
-    if fit is not None and fit < 1:
-        raise UserError(f'fit: expected a width of at least 1 pixel, got {fit}')
-    reduced, smooth = [], []  # parts completed at a smaller scale, and parts that want detail
-    for box, part in _parts(hole) if fit or detail else ():
-        width = _width(box, part, hole.shape)
-        scale = 1 if fit is None else min(1, fit / width)
-        if scale < 1:
-            reduced.append((box, part, scale))
-        if detail and (scale < 1 or width > max(NARROW, max(part.shape) / STROKE)):
-            smooth.append((box, part, scale))
+    """uint8 BGR `(H, W, 3)` with its hole filled, its parts as `_wide_parts` gives them."""
     steps = len(reduced) + 1 + len(smooth)
     completed, left = bgr.copy(), hole.copy()  # left is to be filled at full scale
     for done, (box, part, scale) in enumerate(reduced):
@@ -193,16 +208,10 @@ def fill(
     fine = []
     for done, place in enumerate(smooth, start=len(reduced) + 1):
         progress(done, steps)
-        fine.append(fine_detail(completed, hole, *place))
+        fine.append(textured(completed, hole, *place))
     for (box, part, _), pixels in zip(smooth, fine):
         np.copyto(completed[box], pixels, where=part[..., None])
     return completed
-
-
-def _filler(model: GLInpaintor, precision: str = 'fp32') -> Callable:
-    """What fills a part of the hole, in place, given the picture, the hole and the part."""
-    generator = HoleAware(model.generator, precision)
-    return partial(_fill_native, generator, model.data_preprocessor)
 
 
 @torch.inference_mode()

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mmedit_gl.apis.inpainter import Inpainter
+from mmedit_gl.apis.inpainter import MODES, Inpainter
 from mmedit_gl.errors import ImageError, UserError
 from mmedit_gl.pictures import FORMATS, Picture, read_hole, read_picture, write_picture
 
@@ -75,12 +75,12 @@ SHOW = """() => {
 class Page:
     """What the page does. Every value travels with its request, so that users do not meet.
 
-    `native` is the first state of the choice never to reduce; files of a request lie in `folder`.
+    `mode` is the first state of the choice of one; files of a request lie in `folder`.
     """
 
-    def __init__(self, inpainter: Inpainter, folder: str, native: bool, max_megapixels: float):
+    def __init__(self, inpainter: Inpainter, folder: str, mode: str, max_megapixels: float):
         self.inpainter, self.folder = inpainter, folder
-        self.native, self.max_megapixels = native, max_megapixels
+        self.mode, self.max_megapixels = mode, max_megapixels
         self.examples = _examples()
 
     def open(self, path: str | None) -> list[dict]:
@@ -115,7 +115,7 @@ class Page:
         path: str | None,
         painting: dict | None,
         postprocess: bool,
-        native: bool,
+        mode: str,
         progress: gr.Progress = gr.Progress(),
     ) -> list[dict]:
         """Shows an uploaded picture beside its completion, and offers that as a file."""
@@ -128,7 +128,7 @@ class Page:
                 picture,
                 hole,
                 postprocess,
-                detail=not native,
+                mode,
                 progress=lambda done, of: progress((done, of), 'Completing'),
             )
             out = Path(tempfile.mkdtemp(dir=self.folder)) / _completed_name(path, picture)
@@ -172,10 +172,11 @@ class Page:
                     postprocess = gr.Checkbox(
                         label='Post-process', info='Blend the hole with its surroundings.'
                     )
-                    native = gr.Checkbox(
-                        self.native,
-                        label='Native scale',
-                        info='Never reduce the picture around a wide hole.',
+                    mode = gr.Radio(
+                        [(mode.capitalize(), mode) for mode in MODES],
+                        value=self.mode,
+                        label='Wide holes',
+                        info='With the texture around them, smooth, or never reduced.',
                         visible=self.inpainter.trained_hole is not None,
                     )
                 button = gr.Button('Complete', variant='primary')
@@ -194,7 +195,7 @@ class Page:
             upload.change(self.open, upload, shown, **private)
             editor.clear(self.open, upload, shown, **private)
             examples.click(self.open_example, examples, upload, **private)
-            choices = [postprocess, native]
+            choices = [postprocess, mode]
             button.click(
                 self.complete,
                 [upload, editor, *choices],
@@ -209,7 +210,7 @@ def serve(
     inpainter: Inpainter,
     host: str = '127.0.0.1',
     port: int = 7860,
-    native: bool = False,
+    mode: str = 'texture',
     max_megapixels: float = MAX_MEGAPIXELS,
 ) -> None:
     """Serve the page until Ctrl-C; with `port` 0 at a free port.
@@ -230,7 +231,7 @@ def serve(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix='mmedit_gl_', ignore_cleanup_errors=True) as folder:
         os.environ['GRADIO_TEMP_DIR'] = folder
-        blocks = Page(inpainter, folder, native, max_megapixels).blocks()
+        blocks = Page(inpainter, folder, mode, max_megapixels).blocks()
         # One at a time: the model uses the whole machine.
         blocks.queue(default_concurrency_limit=1, max_size=100)
         blocks.launch(

@@ -1,11 +1,11 @@
 """A picture, its files, its hole, and what arithmetic alone makes of them."""
 
 from .cloning import clone, postprocess, windows
-from .detail import detail
 from .holes import painted, read_hole
 from .membrane import membrane
 from .picture import FORMATS, Picture
 from .reading import MAX_MEGAPIXELS, ImageLike, picture_of, read_picture
+from .texture import textured
 from .writing import check_writable, write_picture
 
 __all__ = [
@@ -15,13 +15,13 @@ __all__ = [
     'Picture',
     'check_writable',
     'clone',
-    'detail',
     'membrane',
     'painted',
     'picture_of',
     'postprocess',
     'read_hole',
     'read_picture',
+    'textured',
     'windows',
     'write_picture',
 ]

@@ -1,9 +1,10 @@
-"""Completions of pictures of several sizes, beside plain code; wide holes with fine detail."""
+"""Completions of pictures of several sizes, beside plain code; wide holes in each mode."""
 
 import argparse
 import multiprocessing
 import re
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def run(cfg: Config, args: argparse.Namespace) -> None:
         plain = MODELS.build(cfg.model).to(args.device).eval()
         torch.save(plain.state_dict(), checkpoint)
         variants = {
-            precision: Inpainter(cfg, checkpoint, args.device, precision)
+            precision: partial(Inpainter(cfg, checkpoint, args.device, precision), mode='native')
             for precision in ('fp32', 'bf16')
         }
 
@@ -49,11 +50,11 @@ def run(cfg: Config, args: argparse.Namespace) -> None:
             table(f'{width}x{height}, hole {side}x{side}', seconds, images=1)
         width, height, side = WIDE
         bgr, hole = picture_and_hole(width, height, side)
-        inpainter, fit = variants['fp32'], cfg.model.trained_hole
+        inpainter = Inpainter(cfg, checkpoint, args.device)
         seconds = measure(
             {
-                'at a reduced scale': lambda: inpainter(bgr, hole, fit=fit),
-                'with detail': lambda: inpainter(bgr, hole, fit=fit, detail=True),
+                mode: lambda mode=mode: inpainter(bgr, hole, mode=mode)
+                for mode in ('smooth', 'texture')
             },
             args.rounds,
         )
@@ -74,7 +75,7 @@ def picture_and_hole(width: int, height: int, side: int) -> tuple[np.ndarray, np
 
 def peak_memory(config: str, checkpoint: Path, sizes: tuple[int, int, int]) -> float:
     """Of this process, in 10^9 bytes, after one completion."""
-    Inpainter(config, checkpoint, 'cpu')(*picture_and_hole(*sizes))
+    Inpainter(config, checkpoint, 'cpu')(*picture_and_hole(*sizes), mode='native')
     # Not getrusage, which also counts what this process was begun from.
     status = Path('/proc/self/status').read_text()
     return int(re.search(r'VmHWM:\s+(\d+) kB', status)[1]) * 1024 / 1e9
