@@ -419,7 +419,7 @@ def test_what_cannot_be_completed_is_refused(inpainter, image, mask, message):
         inpainter(image, mask)
 
 
-@pytest.mark.parametrize('mode', ['Native', 'detail', '', None])
+@pytest.mark.parametrize('mode', ['Native', 'fine', '', None])
 def test_an_unknown_mode_is_refused_in_one_sentence(inpainter, mode):
     message = f'mode: expected one of texture, smooth, native, got {mode!r}'
     for door in (

@@ -176,6 +176,7 @@ class Page:
                         [(mode.capitalize(), mode) for mode in MODES],
                         value=self.mode,
                         label='Wide holes',
+                        scale=2,
                         info='With the texture around them, smooth, or never reduced.',
                         visible=self.inpainter.trained_hole is not None,
                     )
