@@ -34,18 +34,41 @@ def membrane(img: Tensor, mask: Tensor, cycles: int = CYCLES, sweeps: int = SWEE
 def _solved(img: Tensor, mask: Tensor, cycles: int = CYCLES, sweeps: int = SWEEPS) -> Tensor:
     """Solves `u = known + free * (mean of the four neighbours of u)`, here and on coarser grids."""
     free = [mask]
-    for _ in range(math.ceil(math.log2(max(1, max(img.shape[-2:]) / COARSEST)))):
+    for _ in range(_halvings(img)):
         # By the third power, what is known in part is nearly known. Were it all known, a hole would
         # shrink from grid to grid; were it free by its share, it would grow.
         free.append(_halved(free[-1]) ** 3)
-    known = (img * (1 - mask)).contiguous()
-    # Chebyshev's iteration for what a grid is to smooth: eigenvalues from 0.1 to 2.
-    roots = (math.cos(math.pi * (i + 0.5) / sweeps) for i in range(sweeps))
-    steps = [1 / (1.05 + 0.95 * root) for root in roots]
+    known, steps = (img * (1 - mask)).contiguous(), _steps(sweeps)
     u = _from_coarse_to_fine(known, free, steps)
     for _ in range(cycles):
         u = _cycle(u, known, free, steps, steps)
     return u
+
+
+def screened(source: Tensor, mask: Tensor, pull: Tensor, cycles: int = CYCLES) -> Tensor:
+    """Solves `(4 + pull) u = (sum of the four neighbours of u) + source` in a hole; else `u` is 0.
+
+    `(N, C, H, W), (N, 1, H, W), (N, 1, H, W) -> (N, C, H, W)`, floats, `mask` 1 in the hole, `pull`
+    at least 0; at the border of the picture `u` is level. The more cycles, the closer.
+    """
+    known, free = source * mask / (4 + pull), [mask * 4 / (4 + pull)]
+    for _ in range(_halvings(source)):
+        mask, pull = _halved(mask) ** 3, 4 * _halved(pull)
+        free.append(mask * 4 / (4 + pull))
+    u, steps = torch.zeros_like(known), _steps(SWEEPS)
+    for _ in range(cycles):
+        u = _cycle(u, known, free, steps, steps)
+    return u
+
+
+def _halvings(img: Tensor) -> int:
+    return math.ceil(math.log2(max(1, max(img.shape[-2:]) / COARSEST)))
+
+
+def _steps(sweeps: int) -> list[float]:
+    """Chebyshev's iteration for what a grid is to smooth: eigenvalues from 0.1 to 2."""
+    roots = (math.cos(math.pi * (i + 0.5) / sweeps) for i in range(sweeps))
+    return [1 / (1.05 + 0.95 * root) for root in roots]
 
 
 def _no_gradient(ctx, gradient: Tensor) -> None:
