@@ -64,7 +64,7 @@ def textured(
     labels = enlarge(labels, around, full, block) * inside
     if block > 1:
         shifts = [(block * y, block * x) for y, x in shifts]
-        sources = Sources.of(picture, known, shifts, full, block)
+        sources = Sources.of(picture, known, shifts, full, 2 * block + 1)
         sources = align(sources, labels, inside, sources.places(full), block)
         labels = labels * sources.there(sources.moved(sources.places(full), labels), labels)
     laid = blend(sources, labels, inside, full, block).numpy()

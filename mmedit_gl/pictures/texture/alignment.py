@@ -18,27 +18,19 @@ def enlarge(
     labels: Tensor, box: tuple[slice, slice], full: tuple[slice, slice], block: int
 ) -> Tensor:
     """Labels of a box of the small scale in a box of the full one, with smooth borders."""
+    cut = tuple(
+        slice(f.start - block * s.start, f.stop - block * s.start) for f, s in zip(full, box)
+    )
     if block == 1:
-        rows, columns = (slice(f.start - s.start, f.stop - s.start) for f, s in zip(full, box))
-        return labels[rows, columns]
-    start = [s.start * block - f.start for s, f in zip(box, full)]
-    height, width = (f.stop - f.start for f in full)
-    result, most = np.zeros((height, width), np.int64), np.zeros((height, width), np.float32)
+        return labels[cut]
     size = [block * n for n in labels.shape[::-1]]
-    # What is not to be filled has no say in what is.
-    for label in labels.unique().tolist():
-        if label == 0:
-            continue
+    result = np.zeros([s.stop - s.start for s in full], np.int64)
+    most = np.zeros(result.shape, np.float32)
+    for label in labels[labels > 0].unique().tolist():
         share = cv2.blur((labels == label).float().numpy(), (3, 3))
-        share = cv2.resize(share, size, interpolation=cv2.INTER_CUBIC)
-        share = share[max(0, -start[0]) :, max(0, -start[1]) :][
-            : height - max(0, start[0]), : width - max(0, start[1])
-        ]
-        y, x = (max(0, s) for s in start)
-        place = slice(y, y + share.shape[0]), slice(x, x + share.shape[1])
-        better = share > most[place]
-        result[place][better] = label
-        most[place][better] = share[better]
+        share = cv2.resize(share, size, interpolation=cv2.INTER_CUBIC)[cut]
+        better = share > most
+        result[better], most[better] = label, share[better]
     return torch.from_numpy(result)
 
 

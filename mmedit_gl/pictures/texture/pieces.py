@@ -56,7 +56,7 @@ class Sources:
         lowest, highest = shifts.amin(0).tolist(), shifts.amax(0).tolist()
         lowest = [-s.start - n for s, n in zip(box, lowest)]
         highest = [s.stop + n - size for s, n, size in zip(box, highest, known.shape)]
-        margin = max(0, *lowest, *highest) + 2 * beyond
+        margin = max(0, *lowest, *highest) + beyond
         wide = cv2.copyMakeBorder(picture, *[margin] * 4, cv2.BORDER_REPLICATE)
         known = np.pad(known, margin)
         return cls(torch.from_numpy(wide), torch.from_numpy(known), margin, shifts)
