@@ -10,7 +10,7 @@ from mmedit_gl.pictures.texture.pieces import Sources
 
 SIGMA = 10  # pixels over which colours of the completion come through where pieces do not fit
 SPREAD = 15  # pixels: standard deviation of the Gaussian over which it is seen how they fit
-FIT, WORST = 200, 1e4  # squared steps, added over the channels: pieces fit half; no step is more
+FIT, WORST = 100, 1e4  # squared steps, added over the channels: pieces fit half; no step is more
 CYCLES = 6
 
 

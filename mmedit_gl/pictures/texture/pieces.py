@@ -23,6 +23,7 @@ AMPLITUDE = 45  # of a logarithm, beside colours
 STRAY, FAR = 20, 80  # distances of looks: below it costs nothing, above no more
 SEAM, EDGE = 2, 4  # of a border between pieces: beside a cell, and a pixel
 KNOWN = 2  # how much more it counts to fit to what is known than to another piece
+USUAL = 3000  # of two textures, which differ at random; where they differ more, looks count more
 COMPLETION = 100_000  # of the completion itself in place of a piece
 NEVER = 1e7  # of a source that is not known
 FIRST_ROUNDS, ROUNDS, FINE_ROUNDS = 8, 40, 25  # of messages
@@ -110,12 +111,15 @@ def lay_cells(sources: Sources, looks: Sources, inside: Tensor, box: tuple[slice
     places, around = sources.places(box), sources.places(wide)
     own, own_look = sources.colours(around), looks.colours(places)
     known = sources.known.flatten()[around]
+    fine = (sources.colours(places) - own_look[..., :3]).square().sum(2).double()
+    seen = sources.known.flatten()[places]
+    contrast = 2 * float((fine * seen).sum() / seen.sum().clamp(min=1))
     costs = []
     for label in torch.arange(len(sources.shifts)):
         moved = sources.moved(places, label)
         distance = (looks.colours(moved) - own_look).square().sum(2).sqrt()
         missing = _cells(inside & ~sources.there(moved, label))
-        stray = (_cells(distance) - STRAY).clamp(0, FAR - STRAY).square()
+        stray = (_cells(distance) - STRAY).clamp(0, FAR - STRAY).square() * max(1, contrast / USUAL)
         moved = sources.moved(around, label)
         error = (sources.colours(moved) - own).square().sum(2)
         error = error * (known & sources.there(moved, label))
