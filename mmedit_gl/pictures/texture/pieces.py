@@ -111,15 +111,17 @@ def lay_cells(sources: Sources, looks: Sources, inside: Tensor, box: tuple[slice
     places, around = sources.places(box), sources.places(wide)
     own, own_look = sources.colours(around), looks.colours(places)
     known = sources.known.flatten()[around]
-    fine = (sources.colours(places) - own_look[..., :3]).square().sum(2).double()
-    seen = sources.known.flatten()[places]
-    contrast = 2 * float((fine * seen).sum() / seen.sum().clamp(min=1))
+    fine = (sources.colours(places) - own_look[..., :3]).square().sum(2)
+    seen = sources.known.flatten()[places].numpy()
+    # By numpy, whose sums do not depend on the number of threads.
+    contrast = 2 * (fine.numpy() * seen).sum(dtype=np.float64) / max(1, seen.sum())
+    weight = max(1, float(contrast) / USUAL)
     costs = []
     for label in torch.arange(len(sources.shifts)):
         moved = sources.moved(places, label)
         distance = (looks.colours(moved) - own_look).square().sum(2).sqrt()
         missing = _cells(inside & ~sources.there(moved, label))
-        stray = (_cells(distance) - STRAY).clamp(0, FAR - STRAY).square() * max(1, contrast / USUAL)
+        stray = (_cells(distance) - STRAY).clamp(0, FAR - STRAY).square() * weight
         moved = sources.moved(around, label)
         error = (sources.colours(moved) - own).square().sum(2)
         error = error * (known & sources.there(moved, label))
