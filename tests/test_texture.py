@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from mmedit_gl.apis import Inpainter
 from mmedit_gl.pictures import textured
 from mmedit_gl.pictures.membrane import screened
+from mmedit_gl.pictures.texture.pieces import CELL, Sources, lay_cells, look
 from mmedit_gl.pictures.texture.propagation import propagate
 from mmedit_gl.pictures.texture.shifts import find_shifts
 
@@ -150,6 +151,23 @@ def test_pieces_look_like_the_completion_where_the_surroundings_offer_two():
         completed = np.where(hole[..., None] == 1, np.uint8(grey), picture)
         inner = cv2.erode(hole, np.ones((31, 31), np.uint8)) == 1
         assert abs(filled(completed, hole)[inner].mean() - grey) < 32
+
+
+def test_pieces_come_from_where_the_wider_surroundings_are_alike():
+    """Both sources are what was in the hole, but one is a small piece of something red."""
+    picture = grain((400, 640))
+    around = picture[130:270, 250:390].copy()
+    picture[:, :220] = 40, 40, 200
+    picture[130:270, 30:170] = around
+    picture[130:270, 470:610] = around
+    hole = ellipse((400, 640), (200, 320), 80)
+    box = slice(156, 244), slice(276, 364)
+    completed = np.where(hole[..., None] == 1, np.uint8(128), picture)
+    shifts = [(0, -220), (0, 220)]
+    sources = Sources.of(completed, hole == 0, shifts, box, CELL)
+    looks = Sources.of(look(completed, hole == 0), hole == 0, shifts, box, CELL)
+    labels = lay_cells(sources, looks, torch.from_numpy(hole[box] == 1), box)
+    assert sorted(labels.unique().tolist()) == [-1, 2]
 
 
 @pytest.mark.parametrize('left', [0, 5])

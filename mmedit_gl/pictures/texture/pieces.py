@@ -19,8 +19,11 @@ from mmedit_gl.pictures.texture.propagation import propagate
 CELL = 8  # pixels along the side of a cell
 # Costs are mean squared differences of a pixel's colours, added over the channels.
 COARSE, FINE = 10, 3  # pixels: standard deviations of the Gaussians that leave coarse colours
+WIDE = 40  # pixels: that of looks with what is around, which tell parts of other things
 AMPLITUDE = 45  # of a logarithm, beside colours
-STRAY, FAR = 20, 80  # distances of looks: below it costs nothing, above no more
+LOOKS = (20, 1), (5, 2)  # of coarse and of wide looks: distances that cost nothing, and weights
+FAR = 80  # a distance of looks; beyond, it costs no more
+SAMPLE = 4  # pixels between two places at which looks are compared
 SEAM, EDGE = 2, 4  # of a border between pieces: beside a cell, and a pixel
 KNOWN = 2  # how much more it counts to fit to what is known than to another piece
 USUAL = 3000  # of two textures, which differ at random; where they differ more, looks count more
@@ -86,8 +89,9 @@ class Sources:
 def look(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
     """How places look: coarse colours, and the logarithm of the amplitude of what is finer.
 
-    `(H, W, 3)`, `(H, W)` to float32 `(H, W, 4)`. The colours are the completion's where nothing is
-    known; there the amplitude goes on as a membrane from what is known, for a completion is smooth.
+    `(H, W, 3)`, `(H, W)` to float32 `(H, W, 8)`: coarse looks, then the same over a wider Gaussian.
+    The colours are the completion's where nothing is known; there the amplitude goes on as a
+    membrane from what is known, for a completion is smooth.
     """
     colours, weight = picture.astype(np.float32), known.astype(np.float32)
     grey = cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY)
@@ -95,7 +99,8 @@ def look(picture: np.ndarray, known: np.ndarray) -> np.ndarray:
     energy = _blurred(fine * weight, COARSE) / np.maximum(_blurred(weight, COARSE), 1e-3)
     amplitude = torch.from_numpy(AMPLITUDE * np.log1p(np.sqrt(energy)))[None, None]
     amplitude = membrane(amplitude, torch.from_numpy(1 - weight)[None, None])[0, 0].numpy()
-    return np.dstack([_blurred(colours, COARSE), amplitude])
+    wide = _blurred(np.dstack([colours, amplitude]), WIDE)
+    return np.dstack([_blurred(colours, COARSE), amplitude, wide])
 
 
 def _blurred(values: np.ndarray, deviation: float) -> np.ndarray:
@@ -109,19 +114,22 @@ def lay_cells(sources: Sources, looks: Sources, inside: Tensor, box: tuple[slice
     """
     wide = tuple(slice(s.start - CELL // 2, s.stop + CELL // 2) for s in box)
     places, around = sources.places(box), sources.places(wide)
-    own, own_look = sources.colours(around), looks.colours(places)
+    sampled = places[SAMPLE // 2 :: SAMPLE, SAMPLE // 2 :: SAMPLE]
+    own, own_look = sources.colours(around), looks.colours(sampled)
     known = sources.known.flatten()[around]
-    fine = (sources.colours(places) - own_look[..., :3]).square().sum(2)
-    seen = sources.known.flatten()[places].numpy()
+    fine = (sources.colours(sampled) - own_look[..., :3]).square().sum(2)
+    seen = sources.known.flatten()[sampled].numpy()
     # By numpy, whose sums do not depend on the number of threads.
     contrast = 2 * (fine.numpy() * seen).sum(dtype=np.float64) / max(1, seen.sum())
     weight = max(1, float(contrast) / USUAL)
     costs = []
     for label in torch.arange(len(sources.shifts)):
-        moved = sources.moved(places, label)
-        distance = (looks.colours(moved) - own_look).square().sum(2).sqrt()
-        missing = _cells(inside & ~sources.there(moved, label))
-        stray = (_cells(distance) - STRAY).clamp(0, FAR - STRAY).square() * weight
+        missing = _cells(inside & ~sources.there(sources.moved(places, label), label))
+        away = (looks.colours(sources.moved(sampled, label)) - own_look).square()
+        stray = 0
+        for part, (free, count) in zip(away.split(4, dim=2), LOOKS):
+            distance = _cells(part.sum(2).sqrt(), CELL // SAMPLE)
+            stray += count * weight * (distance - free).clamp(0, FAR - free).square()
         moved = sources.moved(around, label)
         error = (sources.colours(moved) - own).square().sum(2)
         error = error * (known & sources.there(moved, label))
@@ -145,9 +153,9 @@ def _of(pairs: Tensor, first: Tensor, second: Tensor) -> Tensor:
     return pairs[number, first[:, :, None], second[:, None]]
 
 
-def _cells(values: Tensor) -> Tensor:
+def _cells(values: Tensor, side: int = CELL) -> Tensor:
     """Means over cells."""
-    return F.avg_pool2d(values[None].float(), CELL)[0]
+    return F.avg_pool2d(values[None].float(), side)[0]
 
 
 def _cell_edges(
