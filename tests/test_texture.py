@@ -10,6 +10,7 @@ from mmedit_gl.pictures.membrane import screened
 from mmedit_gl.pictures.texture.pieces import CELL, Sources, lay_cells, look
 from mmedit_gl.pictures.texture.propagation import propagate
 from mmedit_gl.pictures.texture.shifts import find_shifts
+from mmedit_gl.pictures.texture.uniqueness import uniqueness
 
 
 def ellipse(shape: tuple[int, int], middle: tuple[int, int], width: int) -> np.ndarray:
@@ -165,9 +166,45 @@ def test_pieces_come_from_where_the_wider_surroundings_are_alike():
     completed = np.where(hole[..., None] == 1, np.uint8(128), picture)
     shifts = [(0, -220), (0, 220)]
     sources = Sources.of(completed, hole == 0, shifts, box, CELL)
-    looks = Sources.of(look(completed, hole == 0), hole == 0, shifts, box, CELL)
+    looks = np.dstack([look(completed, hole == 0), np.zeros(hole.shape, np.float32)])
+    looks = Sources.of(looks, hole == 0, shifts, box, CELL)
     labels = lay_cells(sources, looks, torch.from_numpy(hole[box] == 1), box)
     assert sorted(labels.unique().tolist()) == [-1, 2]
+
+
+def test_pieces_come_from_what_is_not_unique_where_all_else_is_alike():
+    picture = np.full((200, 500, 3), 128, np.uint8)
+    hole = ellipse((200, 500), (100, 250), 80)
+    box = slice(56, 144), slice(206, 294)
+    shifts = [(0, -120), (0, 120)]
+    sources = Sources.of(picture, hole == 0, shifts, box, CELL)
+    for unique, label in ((slice(0, 250), 2), (slice(250, 500), 1)):
+        looks = np.dstack([look(picture, hole == 0), np.zeros(hole.shape, np.float32)])
+        looks[:, unique, -1] = 100
+        looks = Sources.of(looks, hole == 0, shifts, box, CELL)
+        labels = lay_cells(sources, looks, torch.from_numpy(hole[box] == 1), box)
+        assert sorted(labels.unique().tolist()) == [-1, label]
+
+
+def test_a_thing_is_unique_by_its_difference_from_all_that_shifts_reach():
+    picture = np.full((240, 400, 3), 100, np.uint8)
+    picture[20:60, 40:80] = 120
+    known = np.ones((240, 400), bool)
+    part = np.zeros((240, 400), bool)
+    part[100:140, 180:220] = True
+    known[part] = False
+    shifts = [(0, 120), (0, -200), (80, 40), (8, 8)]  # the last is short, so that a thing overlaps
+    once = uniqueness(picture, known, part, shifts)
+    assert once[40, 60] == 3 * 20**2
+    assert once[40, 200] == once[0, 399] == once[120, 200] == 0
+    picture[20:60, 240:280] = 120  # the same thing under the second shift
+    assert uniqueness(picture, known, part, shifts)[40, 60] == 0
+    picture[20:60, 240:280] = 180, 120, 120
+    assert uniqueness(picture, known, part, shifts)[40, 60] == 3 * 20**2
+    assert uniqueness(picture, known, part, shifts)[40, 260] == 60**2
+    # Around the hole such differences are usual.
+    picture[60:180, 140:260] = 120
+    assert uniqueness(picture, known, part, [(0, 120)])[40, 60] == 0
 
 
 @pytest.mark.parametrize('left', [0, 5])

@@ -3,8 +3,8 @@
 A completion knows the coarse colours of a hole, and its surroundings know its edges and textures.
 The surroundings propose shifts of the picture onto itself (`shifts`). The hole is laid out with few
 pieces of it under these shifts, which fit to each other, to what is known and to the coarse colours
-of the completion (`pieces`). At full scale the pieces are aligned (`alignment`) and joined without
-steps (`blending`).
+of the completion (`pieces`), and which hold no thing that occurs once (`uniqueness`). At full scale
+the pieces are aligned (`alignment`) and joined without steps (`blending`).
 """
 
 import cv2
@@ -15,6 +15,7 @@ from mmedit_gl.pictures.texture.alignment import align, enlarge
 from mmedit_gl.pictures.texture.blending import blend
 from mmedit_gl.pictures.texture.pieces import CELL, Sources, lay_cells, lay_pixels, look
 from mmedit_gl.pictures.texture.shifts import find_shifts
+from mmedit_gl.pictures.texture.uniqueness import uniqueness
 
 REACH = 192  # pixels of the scale of pieces around a hole in which sources are sought
 MOST = 256  # such pixels along a hole at most: beyond, the scale is smaller
@@ -47,7 +48,8 @@ def textured(
     result = completed[box].copy()
     if not shifts:
         return result
-    looks = look(small, small_known)
+    unique = uniqueness(small, small_known, small_wanted, shifts)
+    looks = np.dstack([look(small, small_known), unique])
     around = _in_cells(small_wanted)
     inside = torch.from_numpy(_cut(small_wanted, around))
     sources, looks = (Sources.of(a, small_known, shifts, around, CELL) for a in (small, looks))

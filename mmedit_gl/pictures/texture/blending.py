@@ -11,6 +11,8 @@ from mmedit_gl.pictures.texture.pieces import Sources
 SIGMA = 10  # pixels over which colours of the completion come through where pieces do not fit
 SPREAD = 15  # pixels: standard deviation of the Gaussian over which it is seen how they fit
 FIT, WORST = 100, 1e4  # squared steps, added over the channels: pieces fit half; no step is more
+UNFIT = 50  # such steps: pieces fit so ill that the completion, a blur, is no help
+SHORT = 10  # how many times stronger they then keep their own colours
 CYCLES = 6
 
 
@@ -22,7 +24,8 @@ def blend(
     In pieces the gradients are theirs, where two meet the mean of both (Perez et al. 2003), with
     the completion as one of them at the border of what is `inside`. The more the steps between
     pieces around a place, the more its coarse colours are the completion's (a screened Poisson
-    equation, Bhat et al. 2008). `block` is how many pixels there are to one of the pieces' scale.
+    equation, Bhat et al. 2008); where they are large, the pieces keep their own, and the steps end
+    within few pixels. `block` is how many pixels there are to one of the pieces' scale.
     """
     places = sources.places(box)
     moved = sources.moved(places, labels)
@@ -49,8 +52,9 @@ def blend(
     free = inside.float()
     deviation = SPREAD * block
     misfit = _mean(steps * free, deviation) / _mean(free, deviation).clamp(min=1e-3)
-    pull = misfit / (misfit + FIT) / (SIGMA * block) ** 2
-    away = sources.colours(places).permute(2, 0, 1) - laid  # from the completion
+    unfit = (misfit / (misfit + UNFIT)).square()
+    pull = misfit / (misfit + FIT) / (SIGMA * block) ** 2 * (1 + SHORT * unfit)
+    away = (1 - unfit) * (sources.colours(places).permute(2, 0, 1) - laid)  # to the completion
     source = (wanted + pull * away)[None]
     change = screened(source, free[None, None], pull[None, None], CYCLES)[0]
     return (laid + change).permute(1, 2, 0)

@@ -23,6 +23,7 @@ WIDE = 40  # pixels: that of looks with what is around, which tell parts of othe
 AMPLITUDE = 45  # of a logarithm, beside colours
 LOOKS = (20, 1), (5, 2)  # of coarse and of wide looks: distances that cost nothing, and weights
 FAR = 80  # a distance of looks; beyond, it costs no more
+UNIQUE = 1  # of what occurs once, as much as its squared difference from all else
 SAMPLE = 4  # pixels between two places at which looks are compared
 SEAM, EDGE = 2, 4  # of a border between pieces: beside a cell, and a pixel
 KNOWN = 2  # how much more it counts to fit to what is known than to another piece
@@ -110,12 +111,13 @@ def _blurred(values: np.ndarray, deviation: float) -> np.ndarray:
 def lay_cells(sources: Sources, looks: Sources, inside: Tensor, box: tuple[slice, slice]) -> Tensor:
     """The label of each cell of a box, int `(h / CELL, w / CELL)`, -1 where none of it is `inside`.
 
-    `looks` are those of `sources`; `inside`, bool `(h, w)`, is to be filled.
+    `looks` are those of `sources`, and last how unique they are; `inside`, bool `(h, w)`, is to be
+    filled.
     """
     wide = tuple(slice(s.start - CELL // 2, s.stop + CELL // 2) for s in box)
     places, around = sources.places(box), sources.places(wide)
     sampled = places[SAMPLE // 2 :: SAMPLE, SAMPLE // 2 :: SAMPLE]
-    own, own_look = sources.colours(around), looks.colours(sampled)
+    own, own_look = sources.colours(around), looks.colours(sampled)[..., :-1]
     known = sources.known.flatten()[around]
     fine = (sources.colours(sampled) - own_look[..., :3]).square().sum(2)
     seen = sources.known.flatten()[sampled].numpy()
@@ -125,8 +127,9 @@ def lay_cells(sources: Sources, looks: Sources, inside: Tensor, box: tuple[slice
     costs = []
     for label in torch.arange(len(sources.shifts)):
         missing = _cells(inside & ~sources.there(sources.moved(places, label), label))
-        away = (looks.colours(sources.moved(sampled, label)) - own_look).square()
-        stray = 0
+        look_there, unique = looks.colours(sources.moved(sampled, label)).split([8, 1], dim=2)
+        away = (look_there - own_look).square()
+        stray = UNIQUE * weight * _cells(unique[..., 0], CELL // SAMPLE)
         for part, (free, count) in zip(away.split(4, dim=2), LOOKS):
             distance = _cells(part.sum(2).sqrt(), CELL // SAMPLE)
             stray += count * weight * (distance - free).clamp(0, FAR - free).square()
