@@ -162,7 +162,6 @@ def changed(config: Path, options: dict) -> list[dict]:
         ('model.loss_l1_hole.type', 'MSELoss', "'L1Loss'"),
         ('model.loss_gan.loss_weight', 0.5, '0.001'),
         ('model.data_preprocessor.hole_fill', 'membrane', 'no value'),
-        ('train_dataloader.batch_size', 4, '2'),
         ('train_dataloader.drop_last', False, 'True'),
         ('train_dataloader.sampler.type', 'InfiniteSampler', "'DrawSampler'"),
         ('train_dataloader.dataset.type', 'DemoPhotos', "'ImageDataset'"),
@@ -223,17 +222,42 @@ def test_what_surrounds_a_run_may_change(config, options):
 
 
 @pytest.mark.parametrize(
-    ('batch_size', 'processes', 'goes_on'),
-    [(2, 1, True), (2, 2, True), (1, 2, True), (1, 1, False), (4, 1, False), (4, 2, False)],
+    ('was', 'now', 'sentence'),
+    [
+        ((1, 2), (2, 1), None),
+        ((2, 4), (1, 8), None),
+        ((3, 4), (2, 6), None),
+        (
+            (2, 4),
+            (1, 4),
+            r'8 pictures \(2 processes with 4\), and .* 4 \(1 process with 4\); set it to 8',
+        ),
+        (
+            (1, 8),
+            (2, 8),
+            r'8 pictures \(1 process with 8\), .* 16 \(2 processes with 8\); set it to 4',
+        ),
+        (
+            (1, 2),
+            (1, 4),
+            r'2 pictures \(1 process with 2\), .* 4 \(1 process with 4\); set it to 2',
+        ),
+        ((2, 4), (3, 3), r'8 pictures .* 9 .*; start a number of processes that divides 8'),
+    ],
 )
-def test_a_run_goes_on_in_any_number_of_processes(config, batch_size, processes, goes_on):
-    before, after = changed(config, {'train_dataloader.batch_size': batch_size})
-    after['step_size'] = batch_size * processes
-    if goes_on:
-        check_same_run('W/iter_6.pth', before, after)
-    else:
-        with pytest.raises(UserError, match=r'^train_dataloader\.batch_size: .* has 2, the con'):
-            check_same_run('W/iter_6.pth', before, after)
+def test_the_pictures_of_an_iteration_stay_in_any_number_of_processes(config, was, now, sentence):
+    cfg = load_config(config).to_dict()
+
+    def run(processes: int, batch_size: int) -> dict:
+        loader = {**cfg['train_dataloader'], 'batch_size': batch_size}
+        return identity({**cfg, 'train_dataloader': loader}, None, 0, processes * batch_size)
+
+    if sentence is None:
+        check_same_run('W/iter_6.pth', run(*was), run(*now))
+        return
+    begin = r'^train_dataloader\.batch_size: an iteration of the run of W/iter_6\.pth takes '
+    with pytest.raises(UserError, match=f'{begin}{sentence} to go on, or .* by --load-from$'):
+        check_same_run('W/iter_6.pth', run(*was), run(*now))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from mmengine import Config
 from mmengine.device import get_device
-from mmengine.dist import broadcast, get_world_size, is_main_process
+from mmengine.dist import broadcast, get_rank, get_world_size, is_main_process
 from mmengine.model import convert_sync_batchnorm
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import BaseLoop, LogProcessor
@@ -112,6 +112,8 @@ class Runner(MMEngineRunner):
     def set_randomness(self, *args, **kwargs) -> None:
         with self.configures('randomness'):
             super().set_randomness(*args, **kwargs)
+        if self._randomness_cfg.get('diff_rank_seed'):
+            self._seed -= get_rank()  # what is drawn for pictures follows from that of the run
 
     def build_log_processor(self, log_processor: dict) -> LogProcessor:
         with self.configures('log_processor'):
@@ -264,8 +266,7 @@ class Runner(MMEngineRunner):
         if isinstance(dataloader, PictureLoader):  # mmengine asks again at each test
             return dataloader
         with self.configures(key):
-            ranks = self._randomness_cfg.get('diff_rank_seed', False)
-            loader = self.build_dataloader(dataloader, seed=self.seed, diff_rank_seed=ranks)
+            loader = self.build_dataloader(dataloader, seed=self.seed)
             with configures('dataset'):
                 if not isinstance(loader.dataset, Dataset):
                     raise UserError(f'expected a dict, got {loader.dataset!r}')
