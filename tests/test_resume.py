@@ -212,7 +212,6 @@ def test_what_a_run_is_made_of_does_not_change(config, key, value, before):
         {'train_dataloader.dataset.ann_file': 'elsewhere.txt'},
         {'train_dataloader.dataset.backend_args': dict(backend='lmdb', db_path='packed.lmdb')},
         {f'{PIPELINE}.3.mask_config.mask_list_file': 'elsewhere.txt'},
-        {'_my_own': 3},
         {'model.train_cfg.local_size': [32, 32]},  # a list for the tuple of the file
     ],
 )
