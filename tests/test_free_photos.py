@@ -120,6 +120,13 @@ def test_photographs_come_from_their_commits_as_they_are(server, fetch):
     assert Path('out/new/failed.txt').read_text() == ''
 
 
+def test_a_list_that_an_editor_saved_is_the_same(server, fetch):
+    path = put_list(*serve(server, b'one', b'two'))
+    path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes().replace(b'\n', b'\r\n'))
+    assert fetch(path, 'out')[0] == 0
+    assert sorted(pictures().values()) == [b'one', b'two']
+
+
 def test_a_name_depends_on_its_row_alone(server, fetch):
     rows = serve(server, b'one', b'two', b'three')
     fetch(put_list(*rows), 'out')

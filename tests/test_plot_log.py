@@ -76,6 +76,13 @@ def plot(monkeypatch, capsys):
     return run
 
 
+def test_a_log_that_an_editor_saved_is_the_same(tmp_path):
+    path = write_session(tmp_path, '20260101_000000', [generator(10), disc(20)])
+    expected = tool.read_log(path)
+    path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes())
+    assert tool.read_log(path) == expected
+
+
 def test_a_resumed_run_is_joined_and_its_later_session_wins(run_dir):
     lines = tool.read_log(run_dir)
     steps, values = tool.curve(lines, 'loss_l1_hole')

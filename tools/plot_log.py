@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
 def read_session(path: Path) -> list[dict]:
     """The losses and metrics of a log, each line a dict with its `step`."""
     lines = []
-    for text in path.read_text(encoding='utf-8', errors='replace').splitlines():
+    for text in path.read_text(encoding='utf-8-sig', errors='replace').splitlines():
         try:
             line = json.loads(text)
         except ValueError:

@@ -200,7 +200,7 @@ def make_folder(path: Path) -> None:
 def read_evaluation(path: str | Path) -> dict:
     """What `tools/test.py --out` wrote; `UserError` for anything else."""
     try:
-        found = json.loads(Path(path).read_text(encoding='utf-8'))
+        found = json.loads(Path(path).read_text(encoding='utf-8-sig'))
         if not found['images'] or not found['methods']:
             raise KeyError
         if not all({'index', 'draw', 'crc32'} <= image.keys() for image in found['images']):

@@ -82,7 +82,7 @@ def parse_args() -> argparse.Namespace:
 def read_photographs(path: Path) -> list[Photograph]:
     """Raises `UserError`, with the line, for a row that is not as `COLUMNS` says or comes twice."""
     try:
-        header, *lines = path.read_text(encoding='utf-8').removesuffix('\n').split('\n')
+        header, *lines = path.read_text(encoding='utf-8-sig').removesuffix('\n').split('\n')
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f'cannot read the list {path}: {error}') from None
     if header.split('\t') != list(COLUMNS) or not lines:
