@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import posixpath
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from functools import partial
 from itertools import chain, compress
 from pathlib import Path
 from typing import TextIO
+
+import numpy as np
 
 from mmedit_gl.datasets.checking import Known, check, stamp
 from mmedit_gl.datasets.names import SUFFIXES, Names, find_pictures, read_back
@@ -89,6 +92,29 @@ def scan(folder: Path, list_file: str = '', suffixes: tuple[str, ...] = SUFFIXES
     with progress_bar() as progress:
         track = partial(progress.track, description='Scanning')
         return find_pictures(folder, list_file, track, suffixes)
+
+
+def each_once(names: Names, list_file: str | Path) -> Names:
+    """The names of a list without those that stand further up; prints how many these are."""
+    # Of millions the hashes alone are in memory, and what has the hash of another one.
+    hashes = np.fromiter((hash(posixpath.normpath(name)) for name in names), np.int64, len(names))
+    values, counts = np.unique(hashes, return_counts=True)
+    if len(values) == len(names):
+        return names
+    several, seen = set(values[counts > 1].tolist()), set()
+
+    def is_first(name: str) -> bool:
+        path = posixpath.normpath(name)
+        if path in seen:
+            return False
+        if hash(path) in several:
+            seen.add(path)
+        return True
+
+    once = Names(filter(is_first, names))
+    again = len(names) - len(once)
+    print(f'{list_file}: left out {again:,} of its lines, which name a picture again')
+    return once
 
 
 def prepare(lists: dict[str, Names], args: argparse.Namespace) -> None:
