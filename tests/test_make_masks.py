@@ -178,6 +178,26 @@ def test_a_folder_that_holds_something_is_refused_and_an_empty_one_is_filled(mak
     assert sorted(path.name for path in tmp_path.iterdir()) == ['file', 'set']
 
 
+def test_the_folder_that_a_shell_is_in_is_filled_and_stays(tmp_path):
+    folder = tmp_path / 'set'
+    folder.mkdir()
+    before = folder.stat().st_ino
+    done = run_tool('make_masks.py', '.', '--kind', 'bbox', '--count', 8, cwd=folder)
+    assert (done.returncode, done.stderr) == (0, '')
+    assert folder.stat().st_ino == before
+    assert len(read(folder)) == 8
+    assert [path.name for path in tmp_path.iterdir()] == ['set']
+
+
+def test_what_a_killed_run_has_left_is_replaced_and_no_other_folder(make, tmp_path):
+    for path in ('set/unfinished.part', 'set.part'):
+        (tmp_path / path).mkdir(parents=True)
+        (tmp_path / path / 'mine.png').touch()
+    assert make('set')[0] == 0
+    assert len(read(tmp_path / 'set')) == 12
+    assert [path.name for path in (tmp_path / 'set.part').iterdir()] == ['mine.png']
+
+
 def test_strokes_that_cannot_meet_a_share_are_refused_in_training_too():
     load_mask = LoadMask('irregular', dict(area_ratio_range=(0.2, 0.2002)))
     results = dict(gt_img=random_image(0, 64, 64), img_path='a', rng=np.random.default_rng(0))

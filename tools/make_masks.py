@@ -14,7 +14,7 @@ from mmedit_gl.datasets import bbox2mask, free_form_mask, irregular_mask, random
 from mmedit_gl.errors import UserError, one_sentence_errors
 
 MAX_ATTEMPTS = 1000
-LIST, STATISTICS = 'list.txt', 'masks.json'
+LIST, STATISTICS, UNFINISHED = 'list.txt', 'masks.json', 'unfinished.part'
 
 
 def parse_args() -> argparse.Namespace:
@@ -51,7 +51,8 @@ def check(args: argparse.Namespace) -> None:
         raise UserError('expected a --size of 1 or more, and --seed and --margin of 0 or more')
     if args.margin is not None and args.kind != 'bbox':
         raise UserError(f'--margin is for --kind bbox: leave it out for {args.kind}')
-    if args.folder.exists() and not (args.folder.is_dir() and not any(args.folder.iterdir())):
+    folder = args.folder
+    if folder.exists() and not (folder.is_dir() and set(folder.iterdir()) <= {folder / UNFINISHED}):
         raise UserError(f'{args.folder} is there and no empty folder: name a new one')
 
 
@@ -103,7 +104,7 @@ def draw(args: argparse.Namespace, number: int) -> np.ndarray:
 
 def write(args: argparse.Namespace, folder: Path) -> None:
     """Draw all masks into a new folder, with their list and their statistics."""
-    folder.mkdir(parents=True)
+    folder.mkdir()
     shares = {}
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn()) as progress:
         for number in progress.track(range(args.count), description='Drawing'):
@@ -126,16 +127,20 @@ def write(args: argparse.Namespace, folder: Path) -> None:
 def main() -> None:
     args = parse_args()
     check(args)
-    folder = args.folder.resolve()
-    beside = folder.with_name(f'{folder.name}.part')
+    is_new, unfinished = not args.folder.exists(), args.folder / UNFINISHED
     try:
-        shutil.rmtree(beside, ignore_errors=True)  # of a run that was killed
-        write(args, beside)
-        beside.replace(folder)
+        args.folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
+        write(args, unfinished)
+        # The folder itself stays, for a shell may be in it; the masks come before their list.
+        for path in sorted(unfinished.iterdir()):
+            path.replace(args.folder / path.name)
     except OSError as error:
         raise UserError(f'cannot write {args.folder}: {error.strerror}') from None
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        if is_new and args.folder.is_dir() and not any(args.folder.iterdir()):
+            args.folder.rmdir()
     print(f'{args.count} masks are in {args.folder}, listed in {args.folder / LIST}')
 
 
