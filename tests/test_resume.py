@@ -307,6 +307,14 @@ def test_another_run_is_refused_before_it_writes(config, whole, tmp_path, option
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == set()
 
 
+def test_a_resumed_run_prints_no_warning(config, whole, tmp_path):
+    # In the second phase, which has taken the losses of the first out of the log.
+    options = {'train_cfg.max_iters': 4, 'log_level': 'INFO'}
+    train(config, tmp_path, resume=True, load_from=str(whole[0] / 'iter_3.pth'), **options)
+    assert "Phase 'discriminator' from iteration 3 on" in read_log(tmp_path)
+    assert 'WARNING' not in read_log(tmp_path)
+
+
 def test_a_schedule_that_depends_on_the_length_of_the_run_stays_as_it_was(config, tmp_path):
     falling = dict(type='PolyLR', by_epoch=False, eta_min=1e-6, power=2)
     options = {'param_scheduler': dict(generator=[falling], disc=[]), 'train_cfg.max_iters': 3}

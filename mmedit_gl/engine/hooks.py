@@ -62,6 +62,8 @@ class PhaseHook(Hook):
             scalars = runner.message_hub.log_scalars
             for name in [name for name in scalars if name.startswith('train/') and 'loss' in name]:
                 del scalars[name]
+                # Or mmengine would miss it in the checkpoint, and warn of it when the run goes on.
+                runner.message_hub._resumed_keys.pop(name, None)
             self.phase = phase
 
 
