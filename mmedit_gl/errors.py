@@ -1,6 +1,7 @@
 """What goes wrong on the user's side, said in one sentence."""
 
 import errno
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,13 +106,20 @@ def _places(part: object, configuration: object) -> Iterator[str]:
 def one_sentence_errors() -> Iterator[None]:
     """End a command with one sentence on stderr, and the status of its `UserError`.
 
-    Ctrl-C has the status 130. Every other exception is a defect of the program and keeps its
-    traceback.
+    Ctrl-C has the status 130, and the end of what reads stdout, as `| head`, 141, both as in a
+    shell. Every other exception is a defect of the program and keeps its traceback.
     """
     try:
         yield
+        sys.stdout.flush()
     except UserError as error:
         message, status = str(error), error.status
+    except BrokenPipeError:
+        _drop_unread()
+        sys.exit(141)
+    except SystemExit:
+        _drop_unread()
+        raise
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -120,8 +128,17 @@ def one_sentence_errors() -> Iterator[None]:
         message, status = 'interrupted', 130
     else:
         return
+    _drop_unread()
     say_error(message.strip())
     sys.exit(status)
+
+
+def _drop_unread() -> None:
+    """Flush stdout, or drop what it does not take: Python would try it again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say_error(message: object) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import runpy
+import subprocess
 import sys
 import zlib
 from collections import OrderedDict
@@ -27,6 +28,7 @@ from test_runner import pictures_with_bad_ones
 import mmedit_gl
 from mmedit_gl.apis import Inpainter, init_model
 from mmedit_gl.checkpoint import read_checkpoint
+from mmedit_gl.cli import main
 from mmedit_gl.datasets import bbox2mask
 from mmedit_gl.engine import load_config
 from mmedit_gl.evaluation import l1
@@ -41,6 +43,45 @@ def config(tmp_path_factory, data_root) -> Path:
     path = tmp_path_factory.mktemp('config') / 'small.py'
     shrink(cfg, data_root).dump(path)
     return path
+
+
+COMMAND = ('-c', 'from mmedit_gl.cli import main; main()')
+
+
+@pytest.mark.parametrize('unbuffered', ['', '1'])
+@pytest.mark.parametrize(
+    'command',
+    [
+        (*COMMAND, '--help'),
+        (*COMMAND, 'plot-log', '--help'),
+        (ROOT / 'tools/plot_log.py', 'run'),
+        (ROOT / 'tools/convert_config.py', '--help'),
+    ],
+)
+def test_a_command_ends_in_silence_when_nobody_reads_on(command, unbuffered, tmp_path):
+    path = tmp_path / 'run/20260101_000000/vis_data/scalars.json'
+    path.parent.mkdir(parents=True)
+    path.write_text('{"loss_l1_hole": 0.5, "step": 1}\n')
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONUNBUFFERED': unbuffered},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writing)
+    # As that of a shell's `yes | head`; argparse says by itself that it has helped.
+    status = 0 if command[-1] == '--help' and len(command) != 3 else 141
+    assert (done.returncode, done.stderr) == (status, '')
+
+
+def test_the_command_tells_its_version(capsys, monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['mmedit-gl', '--version'])
+    main()
+    assert capsys.readouterr().out == f'mmedit-gl {mmedit_gl.__version__}\n'
 
 
 @pytest.fixture(scope='module')
