@@ -91,7 +91,8 @@ def _allow_message_hub() -> AbstractContextManager:
     """
     HistoryBuffer()  # fills HistoryBuffer._statistics_methods
     scalar_dtypes = [type(np.dtype(code)) for code in (np.float64, np.float32, np.int64, np.bool_)]
-    reconstruct = np._core.multiarray if hasattr(np, '_core') else np.core.multiarray
+    # A function has the name of numpy 1 or 2, by which of them the checkpoint was written.
+    reconstruct, scalar = (value.__reduce__()[0] for value in (np.empty(0), np.float64()))
     names = ('numpy._core.multiarray', 'numpy.core.multiarray')
     return safe_globals(
         [
@@ -99,8 +100,8 @@ def _allow_message_hub() -> AbstractContextManager:
             np.ndarray,
             np.dtype,
             *scalar_dtypes,
-            *((reconstruct._reconstruct, f'{name}._reconstruct') for name in names),
-            *((reconstruct.scalar, f'{name}.scalar') for name in names),
+            *((reconstruct, f'{name}._reconstruct') for name in names),
+            *((scalar, f'{name}.scalar') for name in names),
             (_history_buffer_method, 'builtins.getattr'),
         ]
     )

@@ -35,9 +35,20 @@ def read_image(
         img = cv2.imdecode(np.frombuffer(content, np.uint8), flag) if content else None
     except cv2.error:
         img = None  # it claims more pixels than OpenCV decodes
-    if img is None:
+    if img is None or not _has_end(content):
         raise ImageError(f'cannot read {path}: not an image, or a truncated one')
     return img
+
+
+def _has_end(content: bytes) -> bool:
+    """Whether it is no JPEG that is cut short, of which OpenCV before 4.11 makes a grey rest."""
+    if not content.startswith(b'\xff\xd8'):
+        return True
+    at = 2  # of a segment, which may hold a whole JPEG too; the last one has the samples
+    while (marker := content[at : at + 2]) not in (b'\xff\xda', b''):
+        is_fill = marker == b'\xff\xff'
+        at += 1 if is_fill else 2 + int.from_bytes(content[at + 2 : at + 4], 'big')
+    return content.find(b'\xff\xd9', at) > 0
 
 
 @DATASETS.register_module()

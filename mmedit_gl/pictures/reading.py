@@ -212,6 +212,11 @@ def _deepen(picture: Picture, data: bytes, layout: str) -> None:
         picture.mode = 'LA'
 
 
+# OpenCV before 4.13 has it elsewhere.
+_set_log_level = cv2.utils.logging.setLogLevel if hasattr(cv2.utils, 'logging') else cv2.setLogLevel
+_ERROR = 2
+
+
 def _deep_samples(data: bytes) -> np.ndarray | None:
     if data.startswith(b'\x89PNG'):
         # Without its metadata, for libpng prints what it dislikes about them.
@@ -222,11 +227,11 @@ def _deep_samples(data: bytes) -> np.ndarray | None:
                 chunks.append(data[at:end])
             at = end
         data = b''.join(chunks)
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # unknown TIFF tags
+    level = _set_log_level(_ERROR)  # unknown TIFF tags
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        _set_log_level(level)
 
 
 def _picture(image: Image.Image, name: str, turned: bool = False) -> Picture:
