@@ -151,7 +151,7 @@ def refused(begin, tmp_path, capfd):
             {'model.data_preprocessor.hole_colour': 3},
             'model.data_preprocessor: GLPreprocessor: expected hole_colour',
         ),
-        ({'model.loss_gan.gan_type': 'hinge'}, 'model.loss_gan: GANLoss: expected gan_type'),
+        ({'model.loss_gan.gan_type': 'wgan-gp'}, 'model.loss_gan: GANLoss: expected a gan_type'),
         # optimizers
         (
             {'optim_wrapper.generator.optimizer.type': 'Adm'},

@@ -3,13 +3,11 @@
 With None as the picture's shape a function only refuses arguments that are no sense.
 """
 
-import math
-
 import cv2
 import numpy as np
 from mmengine.utils import is_seq_of, to_2tuple
 
-from mmedit_gl.errors import UserError, check_count
+from mmedit_gl.errors import UserError, check_count, check_number
 
 
 def random_bbox(
@@ -88,7 +86,7 @@ def irregular_mask(
     is_range = _are_two(area_ratio_range, (int, float))
     if not is_range or not 0 < area_ratio_range[0] < area_ratio_range[1] <= 1:
         raise UserError(f'area_ratio_range must rise within (0, 1], got {area_ratio_range!r}')
-    _check_number('max_angle', max_angle, 0)
+    check_number('max_angle', max_angle, 0)
     if img_shape is None:
         return None
     lower, upper = area_ratio_range
@@ -134,8 +132,8 @@ def free_form_mask(
     its end. Raises `UserError` for a range that is none, and for `max_loops` below 1.
     """
     vertices, widths = _range('num_vertices', num_vertices), _range('brush_width', brush_width)
-    _check_number('mean_angle', mean_angle)
-    _check_number('angle_range', angle_range, 0)
+    check_number('mean_angle', mean_angle)
+    check_number('angle_range', angle_range, 0)
     check_count('max_loops', max_loops)
     if img_shape is None:
         return None
@@ -178,7 +176,7 @@ def shapes_mask(
         raise UserError(f"expected shape 'box' or 'ellipse', got {shape!r}")
     if not _are_two(size_range, (int, float)) or not 1 <= size_range[0] <= size_range[1] < np.inf:
         raise UserError(f'expected size_range to rise from at least 1 pixel, got {size_range!r}')
-    _check_number('max_aspect', max_aspect, 1)
+    check_number('max_aspect', max_aspect, 1)
     check_count('max_shapes', max_shapes)
     if not isinstance(inside, bool):
         raise UserError(f'inside: expected True or False, got {inside!r}')
@@ -217,12 +215,6 @@ def pair(name: str, value: int | tuple[int, int], least: int = 0) -> tuple[int, 
             f'{value!r}'
         )
     return tuple(sides)
-
-
-def _check_number(name: str, value: float, least: float = -math.inf) -> None:
-    if not isinstance(value, (int, float)) or not math.isfinite(value) or value < least:
-        bound = '' if least == -math.inf else f' of at least {least}'
-        raise UserError(f'{name}: expected a number{bound}, got {value!r}')
 
 
 def _range(name: str, value: int | tuple[int, int]) -> tuple[int, int]:

@@ -456,7 +456,8 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         data_preprocessor=same(section='data_preprocessor'),
         encdec=same(section='encdec'),
         disc=same(section='disc'),
-        loss_l1_hole=same(section='loss_l1_hole'),
+        loss_l1_hole=same(section='pixel loss'),
+        loss_l1_valid=same(section='pixel loss'),
         loss_gan=same(section='loss_gan'),
         loss_out_percep=nothing(None, False),
         pretrained=nothing(),
@@ -507,7 +508,7 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         with_out_convs=nothing(False),
         with_spectral_norm=nothing(False),
     ),
-    'loss_l1_hole': dict(
+    'pixel loss': dict(
         type=same('L1Loss', 'MSELoss'),
         loss_weight=same(),
         reduction=nothing('mean'),
@@ -515,13 +516,13 @@ SECTIONS: dict[str, dict[str, Rule]] = {
     ),
     'loss_gan': dict(
         type=same('GANLoss'),
-        gan_type=same('vanilla'),
+        gan_type=same(),
         loss_weight=same(),
-        real_label_val=nothing(1.0),
-        fake_label_val=nothing(0.0),
+        real_label_val=same(),
+        fake_label_val=same(),
     ),
     'phases': dict(
-        disc_step=nothing(1),
+        disc_step=same(),
         iter_tc=nothing(),
         iter_td=nothing(),
         start_iter=nothing(),

@@ -513,15 +513,19 @@ class TrainLoop(BaseLoop):
     def accumulation(self) -> int:
         """After how many iterations no gradient waits for its optimizer."""
         wrappers = self.runner.optim_wrapper.values()
-        return math.lcm(*(wrapper._accumulative_counts for wrapper in wrappers))
+        counts = math.lcm(*(wrapper._accumulative_counts for wrapper in wrappers))
+        return counts * self.runner.model.disc_step if counts > 1 else 1
 
     def check_accumulation(self, **lengths: int) -> None:
         """`UserError` for the first length, in iterations, after which gradients would be lost."""
+        disc_step = self.runner.model.disc_step
+        times = f' times disc_step={disc_step}' if disc_step > 1 else ''
         for name, length in lengths.items():
             if length % self.accumulation:
                 raise UserError(
-                    f'{name}={length} is no multiple of accumulative_counts={self.accumulation}: '
-                    'make it one, for the gradients that wait there would be lost'
+                    f'{name}={length} is no multiple of '
+                    f'accumulative_counts={self.accumulation // disc_step}{times}: make it one, '
+                    'for the gradients that wait there would be lost'
                 )
 
 
