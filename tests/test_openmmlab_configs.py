@@ -455,6 +455,11 @@ FILE_MASKS = {'train_dataloader.dataset.data_prefix.mask': 'masks'}
         ),
         (
             '1x',
+            {'model.disc.local_disc_cfg.out_act_cfg': dict(type='LeakyReLU', negative_slope=0.2)},
+            {'model.disc.local_disc_cfg.out_act_cfg': dict(type='LeakyReLU', negative_slope=0.2)},
+        ),
+        (
+            '1x',
             {'model.train_cfg.start_iter': 2},
             {'model.train_cfg': dict(disc_step=1, iter_tc=0, iter_td=2, local_size=(32, 32))},
         ),

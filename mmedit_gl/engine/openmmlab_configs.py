@@ -503,7 +503,7 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         fc_in_channels=same(),
         fc_out_channels=same(),
         kernel_size=same(),
-        out_act_cfg=nothing(dict(type='ReLU')),
+        out_act_cfg=same(),
         with_input_norm=nothing(True),
         with_out_convs=nothing(False),
         with_spectral_norm=nothing(False),
