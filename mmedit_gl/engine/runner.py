@@ -29,6 +29,7 @@ from mmedit_gl.checkpoint import (
     best_weights,
     discriminators_differ,
     load_weights,
+    optimizers_in_order,
     read_checkpoint,
     trained_otherwise,
 )
@@ -304,6 +305,8 @@ class Runner(MMEngineRunner):
             weights = {key: value for key, value in weights.items() if key.startswith('generator.')}
             self.logger.info(f'The discriminators of {filename} are of another architecture: left')
         load_weights(self.model, weights, filename)
+        if self._resume:
+            checkpoint['optimizer'] = optimizers_in_order(self.model, checkpoint, filename)
         self.logger.info(f'Loaded the weights of {filename}')
         return checkpoint
 
