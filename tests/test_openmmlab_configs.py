@@ -1056,6 +1056,29 @@ def test_what_would_have_an_effect_and_has_no_counterpart_is_refused_by_its_key(
     assert all(part in str(raised.value) for part in parts), raised.value
 
 
+SQUARE, WIDE = dict(img_shape=(64, 64)), dict(img_shape=(64, 96))
+ANYWHERE = 'strokes begin anywhere in a picture that is not square'
+TURNS = "Flip turns a mask of mask_mode='file' with its picture"
+FLIP = dict(type='Flip', keys=['gt'], flip_ratio=0.5)
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (steps(mask=dict(mask_mode='ff', mask_config=SQUARE)), set()),
+        (steps(mask=dict(mask_mode='ff', mask_config=WIDE)), {ANYWHERE}),
+        (steps(mask=dict(mask_mode='irregular', mask_config=WIDE)), {ANYWHERE}),
+        (steps(FLIP), set()),
+        (steps(mask=dict(mask_mode='file')) | FILE_MASKS, set()),
+        (steps(FLIP, mask=dict(mask_mode='file')) | FILE_MASKS, {TURNS}),
+    ],
+)
+def test_masks_that_come_out_differently_are_said(options, said, theirs, capsys):
+    load(theirs, '1x', options)
+    differs = ' '.join(capsys.readouterr().err.split()).partition('Differs')[2]
+    assert {sentence for sentence in (ANYWHERE, TURNS) if sentence in differs} == said
+
+
 def test_a_file_has_variables_of_its_own_but_no_settings_that_nobody_reads(theirs, capsys):
     own = "\ncrop = dict(type='Crop', keys=['gt'], crop_size=(9, 9))\nnames = [3]\nmy_seed = 1234\n"
     load_config(theirs('1x', own + 'train_dataloader["dataset"]["pipeline"].insert(2, crop)'))

@@ -245,6 +245,8 @@ def _pipeline(translation: Translation, path: str, key: str, value: list) -> dic
             steps.append(ours)
     if len(masks) != 1:
         raise UserError(f'{path}: expected one LoadMask among its steps, got {len(masks)}')
+    if masks[0]['mask_mode'] == 'file' and any(step['type'] == 'Flip' for step in steps):
+        translation.differs.append("Flip turns a mask of mask_mode='file' with its picture")
     return {key: [*steps, *masks, dict(type='PackInputs')]}
 
 
@@ -268,13 +270,14 @@ def _mask(translation: Translation, path: str, theirs: dict) -> dict:
     tables = translation.tables('mask ')
     expect(f'{path}.mask_mode', mode, tables)
     config = theirs.get('mask_config') or {}
+    shape = config.get('img_shape')
     config = translation.section(tables[mode], config, f'{path}.mask_config')
     if mode in ('set', 'file'):
         translation.differs.append('of a mask file is hole what is at least half of white')
     if mode == 'file':
         translation.changed.append('the mask of a picture is the PNG file of its stem')
-    if mode == 'ff':
-        translation.differs.append("mask_mode='ff' draws a stroke where theirs draws none")
+    if mode in ('irregular', 'ff') and isinstance(shape, (tuple, list)) and len({*shape[:2]}) > 1:
+        translation.differs.append('strokes begin anywhere in a picture that is not square')
     return dict(type='LoadMask', mask_mode=mode, mask_config=config)
 
 
