@@ -325,9 +325,17 @@ def test_a_number_of_steps_that_is_none_is_refused(disc_step):
         build_small(train_cfg=train_cfg)
 
 
+@pytest.mark.parametrize('name', ['iter_tc', 'iter_td'])
+@pytest.mark.parametrize('value', [-1, 2.5, 'two'])
+def test_a_phase_ends_after_a_whole_number_of_iterations(name, value):
+    train_cfg = {**SMALL['train_cfg'], name: value}
+    with pytest.raises(UserError, match=f'{name}: .* whole number of at least 0, got {value!r}'):
+        build_small(train_cfg=train_cfg)
+
+
 def test_iter_td_before_iter_tc_is_refused():
     train_cfg = dict(iter_tc=5, iter_td=4, local_size=(16, 16))
-    with pytest.raises(UserError, match='0 <= iter_tc <= iter_td, got iter_tc=5 and iter_td=4'):
+    with pytest.raises(UserError, match='expected iter_tc <= iter_td, got iter_tc=5 and iter_td=4'):
         build_small(train_cfg=train_cfg)
 
 

@@ -83,9 +83,11 @@ class GLInpaintor(BaseModel):
         disc_step: int = 1,
     ) -> None:
         check_count('model.train_cfg.disc_step', disc_step)
-        if not 0 <= iter_tc <= iter_td:
+        check_count('model.train_cfg.iter_tc', iter_tc, least=0)
+        check_count('model.train_cfg.iter_td', iter_td, least=0)
+        if iter_td < iter_tc:
             raise UserError(
-                f'model.train_cfg: expected 0 <= iter_tc <= iter_td, got iter_tc={iter_tc} and '
+                f'model.train_cfg: expected iter_tc <= iter_td, got iter_tc={iter_tc} and '
                 f'iter_td={iter_td}'
             )
         self.iter_tc, self.iter_td, self.disc_step = iter_tc, iter_td, disc_step
@@ -134,10 +136,10 @@ class GLInpaintor(BaseModel):
         return {name: loss.detach() for name, loss in losses.items()}
 
     def rehearse(self, data: dict) -> None:
-        """Takes the shapes of a batch through the networks of all phases, and computes nothing.
+        """Takes the shapes of a batch through the networks and the losses of all phases.
 
-        `data` is that of `train_step`. Raises `UserError` for shapes that do not fit, and without
-        `train_cfg`.
+        No value is computed. `data` is that of `train_step`. Raises `UserError` for shapes that do
+        not fit, and without `train_cfg`.
         """
         if not hasattr(self, 'local_size'):
             raise UserError('train_cfg: expected iter_tc, iter_td and local_size to train by')
@@ -149,7 +151,9 @@ class GLInpaintor(BaseModel):
         self._pixel_losses(batch, fake_res)
         if self.disc is not None:
             fake_img = composite(batch, fake_res)
-            _shapes(self.disc, fake_img, crop(fake_img, batch['windows']))
+            logit = _shapes(self.disc, fake_img, crop(fake_img, batch['windows']))
+            for is_real, is_disc in [(False, True), (True, True), (True, False)]:
+                self.loss_gan(logit, is_real, is_disc=is_disc, mask=batch['mask'])
 
     def _add_windows(self, batch: dict) -> None:
         """`windows` and `real_windows`, which the local discriminator sees of a picture."""
