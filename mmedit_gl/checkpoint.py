@@ -16,6 +16,9 @@ from torch.serialization import safe_globals
 
 from mmedit_gl.errors import UserError
 
+# What a wrapper for several processes, of the model or of each network, puts into a name.
+WRAPPED = re.compile(r'(generator\.|disc\.|)module\.')
+
 
 def read_checkpoint(source: str | Path, map_location: str | torch.device = 'cpu') -> dict:
     """The content of a checkpoint, by its path or URL, with the weights under `state_dict`.
@@ -71,8 +74,8 @@ def _read(path: Path, map_location: str | torch.device) -> dict:
     if isinstance(checkpoint, dict) and checkpoint and _all_tensors(checkpoint):
         checkpoint = dict(state_dict=checkpoint)
     if isinstance(checkpoint, dict) and isinstance(weights := checkpoint.get('state_dict'), dict):
-        if weights and all(str(name).startswith('module.') for name in weights):  # of a wrapper
-            weights = {name.removeprefix('module.'): value for name, value in weights.items()}
+        if weights and all(WRAPPED.match(str(name)) for name in weights):
+            weights = {WRAPPED.sub(r'\1', name, count=1): value for name, value in weights.items()}
         return {**checkpoint, 'state_dict': weights}
     raise UserError(f'{path} holds no weights: expected a dict with a state_dict')
 
@@ -137,6 +140,33 @@ def discriminators_differ(model: nn.Module, state_dict: dict[str, Tensor]) -> bo
         for weights in (model.state_dict(), state_dict)
     )
     return bool(own) and bool(given) and own != given
+
+
+def optimizers_in_order(model: nn.Module, checkpoint: dict, source: str | Path) -> dict[str, dict]:
+    """The states of a checkpoint's optimizers, their parameters in the order that `model` has.
+
+    An optimizer knows its parameters by their numbers, which go as the names of its network do in
+    the `state_dict`: a network with its parts in another order has other numbers. Raises
+    `UserError` for an optimizer of more parameters or fewer.
+    """
+    states = {}
+    for network, state in checkpoint['optimizer'].items():
+        own = [name for name, _ in model.get_submodule(network).named_parameters(network)]
+        places = {name: i for i, name in enumerate(n for n in checkpoint['state_dict'] if n in own)}
+        groups = state['param_groups']
+        numbers = [number for group in groups for number in group['params']]
+        if len(numbers) != len(own) or len(groups) not in (1, len(own)):
+            raise UserError(
+                f'{source}: the optimizer of {network} has {len(numbers)} parameters in '
+                f'{len(groups)} groups: expected the {len(own)} of the network, in one group or '
+                'one in each'
+            )
+        if len(groups) == 1:
+            groups = [{**groups[0], 'params': [numbers[places[name]] for name in own]}]
+        else:
+            groups = [groups[places[name]] for name in own]
+        states[network] = {**state, 'param_groups': groups}
+    return states
 
 
 def load_weights(model: nn.Module, state_dict: dict[str, Tensor], source: str | Path) -> None:

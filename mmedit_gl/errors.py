@@ -2,6 +2,7 @@
 
 import errno
 import os
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,14 @@ def check_count(name: str, value: int, least: int = 1) -> None:
     """Raises `UserError` for what is no whole number of at least so many."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise UserError(f'{name}: expected a whole number of at least {least}, got {value!r}')
+
+
+def check_number(name: str, value: float, least: float = -math.inf) -> None:
+    """Raises `UserError` for what is no finite number of at least so much."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value < least:
+        bound = '' if least == -math.inf else f' of at least {least}'
+        raise UserError(f'{name}: expected a number{bound}, got {value!r}')
 
 
 @contextmanager

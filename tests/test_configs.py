@@ -107,7 +107,7 @@ PUBLISHED = dict(
 # the result of a training is the same.
 DIFFERENCES = {
     'model.train_cfg.start_iter': (None, 'start_iter'),
-    'model.train_cfg.disc_step': (None, None),  # one, the only number there is
+    'model.train_cfg.disc_step': (None, None),  # one if not said
     'model.trained_hole': (128, None),  # for the tools
     'optim_wrapper.generator.optimizer.fused': (True, None),
     'optim_wrapper.disc.optimizer.fused': (True, None),

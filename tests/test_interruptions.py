@@ -537,6 +537,16 @@ def test_gradients_that_would_be_lost_are_refused(short, tmp_path, option, name)
         train(short, tmp_path, **options)
 
 
+def test_gradients_of_steps_that_wait_for_the_discriminators_are_not_lost(short, tmp_path):
+    options = {
+        'optim_wrapper.generator.accumulative_counts': 2,
+        'model.train_cfg': dict(iter_tc=6, iter_td=8, disc_step=3),
+    }
+    expected = '^iter_td=8 is no multiple of accumulative_counts=2 times disc_step=3: '
+    with pytest.raises(UserError, match=expected):
+        train(short, tmp_path, **options)
+
+
 def test_a_run_does_not_write_over_later_checkpoints(short, averaged, tmp_path):
     copies(averaged, tmp_path / 'work', 1, 2, 4)
     options = dict(resume=True, load_from=str(tmp_path / 'work/iter_2.pth'))

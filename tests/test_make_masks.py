@@ -153,7 +153,7 @@ def test_a_picture_of_a_data_set_has_the_mask_of_its_place_whatever_the_seed(mak
         (['--margin', 20], 'no bbox mask of 64x96 pixels was found whose hole is 0.3 to 0.4'),
         (['--margin', 32], 'give other --ratios, or less --margin'),
         (['--ratios', 0.2, 0.20001], 'no bbox mask of 64x96 pixels was found'),
-        (['--kind', 'irregular', '--ratios', 0.2, 0.2002], 'no irregular mask of 64x96 pixels'),
+        (['--kind', 'irregular', '--ratios', 0.2, 0.20002], 'no irregular mask of 64x96 pixels'),
         (['--kind', 'ff', '--ratios', 0.9, 0.95], 'no ff mask of 64x96 pixels was found'),
     ],
 )
@@ -199,9 +199,9 @@ def test_what_a_killed_run_has_left_is_replaced_and_no_other_folder(make, tmp_pa
 
 
 def test_strokes_that_cannot_meet_a_share_are_refused_in_training_too():
-    load_mask = LoadMask('irregular', dict(area_ratio_range=(0.2, 0.2002)))
+    load_mask = LoadMask('irregular', dict(area_ratio_range=(0.2, 0.2001)))
     results = dict(gt_img=random_image(0, 64, 64), img_path='a', rng=np.random.default_rng(0))
-    with pytest.raises(UserError, match=r'no strokes cover 0\.2 to 0\.2002 of 64x64 pixels'):
+    with pytest.raises(UserError, match=r'no strokes cover 0\.2 to 0\.2001 of 64x64 pixels'):
         load_mask(results)
 
 

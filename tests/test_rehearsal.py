@@ -11,13 +11,24 @@ import pytest
 import torch
 from conftest import ROOT, random_image, run_tool, shrink
 from mmengine.evaluator import BaseMetric
+from torch import nn
 
 from mmedit_gl.apis import Inpainter
 from mmedit_gl.engine import Options, Runner, load_config
 from mmedit_gl.errors import UserError, configures, one_sentence_errors
-from mmedit_gl.registry import METRICS
+from mmedit_gl.registry import METRICS, MODELS
 
 NAMES = itertools.count()
+
+
+@MODELS.register_module()
+class PickyLoss(nn.Module):
+    """A loss of one's own that fails when it is computed."""
+
+    def forward(self, logit, target_is_real, is_disc=False, mask=None):
+        raise TypeError('expected as many pictures as the paper has')
+
+
 LOG_DIR = '[0-9]' * 8 + '_' + '[0-9]' * 6
 SAMPLER = 'gives pictures no seeds for their crops and holes: expected DrawSampler for training'
 
@@ -60,7 +71,6 @@ def refused(begin, tmp_path, capfd):
     ('options', 'said'),
     [
         # loaders and what they are made of
-        ({'train_dataloader.persistent_workers': True}, 'train_dataloader: persistent_workers'),
         ({'train_dataloader.num_workers': -1}, 'train_dataloader: num_workers option should be'),
         ({'train_dataloader.batch_size': 0}, 'train_dataloader: batch_size should be a positive'),
         ({'train_dataloader.batch_size': 'two'}, "train_dataloader: .*batch_size='two'"),
@@ -151,7 +161,19 @@ def refused(begin, tmp_path, capfd):
             {'model.data_preprocessor.hole_colour': 3},
             'model.data_preprocessor: GLPreprocessor: expected hole_colour',
         ),
-        ({'model.loss_gan.gan_type': 'hinge'}, 'model.loss_gan: GANLoss: expected gan_type'),
+        ({'model.loss_gan.gan_type': 'wgan-gp'}, 'model.loss_gan: GANLoss: expected a gan_type'),
+        ({'model.loss_gan.loss_weight': 'abc'}, "model.loss_gan: loss_weight: .*got 'abc'"),
+        ({'model.loss_gan.loss_weight': -0.1}, 'model.loss_gan: loss_weight: .*got -0.1'),
+        ({'model.loss_l1_hole.loss_weight': [1]}, r'model.loss_l1_hole: loss_weight: .*got \[1\]'),
+        (
+            {'model.loss_gan.gan_type': 'smgan'},
+            r"model: GANLoss: gan_type 'smgan' judges each place: .*got \(2, 1\)",
+        ),
+        (
+            {'model.loss_gan': dict(type='PickyLoss', _delete_=True)},
+            'model: expected as many pictures as the paper has',
+        ),
+        ({'model.train_cfg.disc_step': 0}, 'model.train_cfg.disc_step: expected a whole number'),
         # optimizers
         (
             {'optim_wrapper.generator.optimizer.type': 'Adm'},
@@ -164,6 +186,32 @@ def refused(begin, tmp_path, capfd):
         (
             {'optim_wrapper.disc.accumulative_counts': 0},
             'optim_wrapper.disc: .*accumulative_counts=0',
+        ),
+        (
+            {'optim_wrapper.disc.accumulative_counts': 1.5},
+            'optim_wrapper.disc: accumulative_counts: expected a whole number .*got 1.5',
+        ),
+        (
+            {'optim_wrapper.disc.optimizer.lr': float('inf')},
+            'optim_wrapper.disc: optimizer.lr: expected a number of at least 0, got inf',
+        ),
+        (
+            {'optim_wrapper.paramwise_cfg': dict(bias_lr_mult=-1)},
+            'optim_wrapper.generator: optimizer.lr: expected a number of at least 0, got -0.0004',
+        ),
+        *(
+            (
+                {'optim_wrapper.generator.clip_grad': clip_grad},
+                f'optim_wrapper.generator.clip_grad: {said}',
+            )
+            for clip_grad, said in [
+                (dict(max_norm=-1), 'max_norm: expected a number above 0, got -1'),
+                (dict(max_norm='1'), "max_norm: expected a number above 0, got '1'"),
+                (dict(max_norm=1, norm_type=0), 'norm_type: expected a number above 0, got 0'),
+                (dict(type='value', clip_value=-1), 'clip_value: .* above 0, got -1'),
+                (dict(max_nrm=1), ".*'max_no?r"),
+                (dict(type='value', max_norm=1), ".*'(max_norm|clip_value)'"),
+            ]
         ),
         ({'optim_wrapper.generator': None}, 'optim_wrapper.generator: expected one'),
         (
@@ -181,11 +229,26 @@ def refused(begin, tmp_path, capfd):
             {'param_scheduler': [dict(type='StepLR', step_size=3)]},
             'param_scheduler.*by_epoch=False',
         ),
+        *(
+            (
+                {'param_scheduler': [dict(type=kind, by_epoch=False, **given)]},
+                f'param_scheduler.generator.0: {kind}: {said}',
+            )
+            for kind, given, said in [
+                ('StepLR', dict(step_size=3, gamma='abc'), "gamma: .* at least 0, got 'abc'"),
+                ('StepLR', dict(step_size=3, gamma=-1), 'gamma: .* at least 0, got -1'),
+                ('MultiStepLR', dict(milestones=['a']), "milestones: .* whole number .* got 'a'"),
+                ('CosineAnnealingLR', dict(T_max=3, eta_min=-1), 'eta_min: .* got -1'),
+                ('PolyLR', dict(power=float('nan')), 'power: .* got nan'),
+            ]
+        ),
         ({'param_scheduler': dict(generater=[])}, 'param_scheduler: generator is missing'),
         # the run
         ({'randomness.seed': -1}, 'randomness: .*seed=-1'),
         ({'randomness.seed': 'zero'}, "randomness: .*seed='zero'"),
         ({'randomness.sed': 1}, 'randomness: .*sed'),
+        ({'log_processor.window_size': 0}, 'log_processor: window_size: .* at least 1, got 0'),
+        ({'log_processor.window_size': 'x'}, "log_processor: window_size: .* got 'x'"),
         ({'log_level': 'LOUD'}, 'log_level: LOUD'),
         ({'visualizer.type': 'Painter'}, 'visualizer: Painter is not in the'),
         ({'visualizer.vis_backends': [dict(type='Backend')]}, 'visualizer: Backend is not in the'),
@@ -333,6 +396,18 @@ def test_pictures_of_several_sizes_are_tested_in_batches_of_one_size(begin, tmp_
     assert names == [[f'{i}.png' for i in range(5)]] * 2
     for alone, together in zip(*scores):
         assert together['scores']['model']['l1'] == pytest.approx(alone['scores']['model']['l1'])
+
+
+def test_a_loader_without_workers_takes_what_is_said_of_workers(begin):
+    loader = begin({}).cfg.train_dataloader
+    loader.update(persistent_workers=True, prefetch_factor=3, multiprocessing_context='spawn')
+    alone, two = (
+        Runner.build_dataloader({**loader, 'num_workers': count}, seed=0) for count in (0, 2)
+    )
+    assert (alone.num_workers, alone.persistent_workers) == (0, False)
+    (batch, *_) = itertools.islice(alone, 1)
+    assert batch['gt_img'].shape == (2, 64, 64, 3)
+    assert (two.num_workers, two.persistent_workers, two.prefetch_factor) == (2, True, 3)
 
 
 def test_a_loader_without_collate_fn_stacks_its_samples(begin):

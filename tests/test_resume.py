@@ -14,6 +14,7 @@ from conftest import ROOT, shrink
 from mmengine.hooks import Hook
 from test_interruptions import NO_VALIDATION, Run
 from test_runner import build, read_log, train
+from torch import nn
 
 from mmedit_gl.checkpoint import read_checkpoint
 from mmedit_gl.engine import load_config
@@ -125,6 +126,72 @@ def test_a_run_made_shorter_and_longer_again_has_the_same_learning_rates(config,
     found = rates(config, tmp_path, **source, train_cfg=dict(max_iters=5))
     found |= rates(config, tmp_path, resume=True)
     assert found == {i: expected[i] for i in range(3, 9)}
+
+
+def reordered(names: list[str]) -> list[str]:
+    """As OpenMMLab's generator has its parts: the decoder before the neck."""
+    parts = ('generator.encoder', 'generator.decoder', 'generator.dilation_neck', 'disc')
+    return [name for part in parts for name in names if name.startswith(f'{part}.')]
+
+
+def as_theirs(path: Path, model: nn.Module, wrapped: bool) -> dict:
+    """A checkpoint as OpenMMLab's code would have saved it, of several processes if `wrapped`."""
+    saved = read_checkpoint(path)
+    for key in ('run', 'trained_with'):
+        del saved['meta'][key]
+    for network, optimizer in saved['optimizer'].items():
+        own = [name for name, _ in getattr(model, network).named_parameters(network)]
+        states = dict(zip(own, (optimizer['state'].get(i) for i in range(len(own)))))
+        names = reordered(own)
+        optimizer['state'] = {i: states[n] for i, n in enumerate(names) if states[n]}
+        groups = optimizer['param_groups']
+        if len(groups) > 1:
+            of = dict(zip(own, groups))
+            groups[:] = [{**of[name], 'params': [i]} for i, name in enumerate(names)]
+    saved['state_dict'] = {n: saved['state_dict'][n] for n in reordered([*saved['state_dict']])}
+    if wrapped:
+        saved['state_dict'] = {
+            name.replace('.', '.module.', 1): value for name, value in saved['state_dict'].items()
+        }
+    return saved
+
+
+@pytest.mark.parametrize('done', [1, 3, 6])
+@pytest.mark.parametrize(
+    ('paramwise', 'wrapped'),
+    [(None, False), (None, True), (dict(custom_keys={'dec7': dict(lr_mult=0.1)}), False)],
+)
+def test_a_checkpoint_of_openmmlab_goes_on_to_the_same_bits(
+    config, tmp_path, paramwise, wrapped, done
+):
+    options = {'train_cfg.max_iters': 7, 'optim_wrapper.paramwise_cfg': paramwise}
+    runner, _ = train(config, tmp_path / 'whole', **options)
+    theirs = as_theirs(tmp_path / f'whole/iter_{done}.pth', runner.model, wrapped)
+    own = [name for name, _ in runner.model.generator.named_parameters('generator')]
+    assert reordered(own) != own
+    torch.save(theirs, tmp_path / 'theirs.pth')
+    source = dict(resume=True, load_from=str(tmp_path / 'theirs.pth'))
+    train(config, tmp_path / 'resumed', **options, **source)
+    ended, expected = (
+        read_checkpoint(tmp_path / run / 'iter_7.pth') for run in ('resumed', 'whole')
+    )
+    for name, value in expected['state_dict'].items():
+        assert torch.equal(ended['state_dict'][name], value), name
+    for network, optimizer in expected['optimizer'].items():
+        for i, moments in optimizer['state'].items():
+            for key, value in moments.items():
+                assert torch.equal(ended['optimizer'][network]['state'][i][key], value), (i, key)
+
+
+def test_an_optimizer_of_fewer_parameters_is_refused(config, whole, tmp_path):
+    saved = read_checkpoint(whole[0] / 'iter_3.pth')
+    saved['optimizer']['disc']['param_groups'][0]['params'].pop()
+    torch.save(saved, tmp_path / 'fewer.pth')
+    source = dict(resume=True, load_from=str(tmp_path / 'fewer.pth'))
+    with pytest.raises(
+        UserError, match=r'fewer.pth: the optimizer of disc has \d+ parameters in 1'
+    ):
+        train(config, tmp_path / 'run', **source)
 
 
 OPTIMIZER = 'optim_wrapper.generator.optimizer'

@@ -335,7 +335,9 @@ def test_what_changes_the_size_is_refused_after_the_mask(step):
 
 MODES = dict(
     bbox=dict(max_bbox_shape=(20, 20), max_bbox_delta=8),
-    irregular=dict(length_range=(5, 30), brush_width=(3, 9)),
+    irregular=dict(
+        num_vertices=(1, 3), length_range=(5, 15), brush_width=(3, 6), area_ratio_range=(0.02, 0.3)
+    ),
     ff=dict(brush_width=(3, 9)),
 )
 

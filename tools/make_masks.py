@@ -80,10 +80,13 @@ def draw(args: argparse.Namespace, number: int) -> np.ndarray:
     i = number % (len(args.ratios) - 1)
     low, high = args.ratios[i : i + 2]
     # The defaults are for 256x256 pixels, and seldom cover more than 0.4 of them.
-    thin, thick = (max(1, round(width * np.hypot(*size) / 362)) for width in (12, 40))
+    thin, thick, long = (max(1, round(side * np.hypot(*size) / 362)) for side in (12, 40, 100))
     max_loops = max(4, round(16 * high)) + 1
-    brush = dict(num_vertices=(4, 13), brush_width=(thin, thick + 1), max_loops=max_loops)
-    strokes = dict(num_vertices=(4, 9), length_range=(10, 101), brush_width=(10, 41))
+    widths = dict(brush_width=(thin, thick + 1))
+    brush = dict(num_vertices=(4, 13), **widths, max_loops=max_loops, mirrored=True)
+    # So many strokes, of which each covers a sixteenth of what the others leave.
+    few, many = (round(-16 * np.log(1 - min(ratio, 0.98))) for ratio in (low, high))
+    strokes = dict(num_vertices=(max(1, few), many + 2), length_range=(thin, long + 1), **widths)
     for _ in range(MAX_ATTEMPTS):
         try:
             if args.kind == 'bbox':

@@ -15,10 +15,10 @@ from mmedit_gl.errors import UserError, one_sentence_errors
 from mmedit_gl.evaluation.report import METRICS
 from mmedit_gl.models import Phase
 
-IN_THE_HOLE = ('loss_l1_hole', 'loss_mean_colour')
+OF_PIXELS = ('loss_l1_hole', 'loss_l1_valid', 'loss_mean_colour')
 ADVERSARIAL = ('fake_loss', 'real_loss', 'loss_g_fake')
-LOSSES = IN_THE_HOLE + ADVERSARIAL
-PANELS = {name: (name,) for name in IN_THE_HOLE} | {'adversarial losses': ADVERSARIAL}
+LOSSES = OF_PIXELS + ADVERSARIAL
+PANELS = {name: (name,) for name in OF_PIXELS} | {'adversarial losses': ADVERSARIAL}
 PANELS |= {title: (metric,) for metric, title in METRICS.items()}
 MAX_POINTS = 300  # of a line; the log's own are faint behind it
 STYLES = ('-', '--', ':')

@@ -245,6 +245,8 @@ def _pipeline(translation: Translation, path: str, key: str, value: list) -> dic
             steps.append(ours)
     if len(masks) != 1:
         raise UserError(f'{path}: expected one LoadMask among its steps, got {len(masks)}')
+    if masks[0]['mask_mode'] == 'file' and any(step['type'] == 'Flip' for step in steps):
+        translation.differs.append("Flip turns a mask of mask_mode='file' with its picture")
     return {key: [*steps, *masks, dict(type='PackInputs')]}
 
 
@@ -268,13 +270,14 @@ def _mask(translation: Translation, path: str, theirs: dict) -> dict:
     tables = translation.tables('mask ')
     expect(f'{path}.mask_mode', mode, tables)
     config = theirs.get('mask_config') or {}
+    shape = config.get('img_shape')
     config = translation.section(tables[mode], config, f'{path}.mask_config')
     if mode in ('set', 'file'):
         translation.differs.append('of a mask file is hole what is at least half of white')
     if mode == 'file':
         translation.changed.append('the mask of a picture is the PNG file of its stem')
-    if mode == 'ff':
-        translation.differs.append("mask_mode='ff' draws a stroke where theirs draws none")
+    if mode in ('irregular', 'ff') and isinstance(shape, (tuple, list)) and len({*shape[:2]}) > 1:
+        translation.differs.append('strokes begin anywhere in a picture that is not square')
     return dict(type='LoadMask', mask_mode=mode, mask_config=config)
 
 
@@ -456,7 +459,8 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         data_preprocessor=same(section='data_preprocessor'),
         encdec=same(section='encdec'),
         disc=same(section='disc'),
-        loss_l1_hole=same(section='loss_l1_hole'),
+        loss_l1_hole=same(section='pixel loss'),
+        loss_l1_valid=same(section='pixel loss'),
         loss_gan=same(section='loss_gan'),
         loss_out_percep=nothing(None, False),
         pretrained=nothing(),
@@ -502,12 +506,12 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         fc_in_channels=same(),
         fc_out_channels=same(),
         kernel_size=same(),
-        out_act_cfg=nothing(dict(type='ReLU')),
+        out_act_cfg=same(),
         with_input_norm=nothing(True),
         with_out_convs=nothing(False),
         with_spectral_norm=nothing(False),
     ),
-    'loss_l1_hole': dict(
+    'pixel loss': dict(
         type=same('L1Loss', 'MSELoss'),
         loss_weight=same(),
         reduction=nothing('mean'),
@@ -515,13 +519,13 @@ SECTIONS: dict[str, dict[str, Rule]] = {
     ),
     'loss_gan': dict(
         type=same('GANLoss'),
-        gan_type=same('vanilla'),
+        gan_type=same(),
         loss_weight=same(),
-        real_label_val=nothing(1.0),
-        fake_label_val=nothing(0.0),
+        real_label_val=same(),
+        fake_label_val=same(),
     ),
     'phases': dict(
-        disc_step=nothing(1),
+        disc_step=same(),
         iter_tc=nothing(),
         iter_td=nothing(),
         start_iter=nothing(),

@@ -29,6 +29,7 @@ from mmedit_gl.checkpoint import (
     best_weights,
     discriminators_differ,
     load_weights,
+    optimizers_in_order,
     read_checkpoint,
     trained_otherwise,
 )
@@ -37,7 +38,7 @@ from mmedit_gl.engine.mmengine_fixes import init_gloo, is_worth_reading
 from mmedit_gl.engine.processes import PictureLoader, keep_memory
 from mmedit_gl.engine.rehearsal import rehearse_evaluation, rehearse_training
 from mmedit_gl.engine.same_run import check_same_run, identity
-from mmedit_gl.errors import UserError, check_count, concerns, configures
+from mmedit_gl.errors import UserError, check_count, check_number, concerns, configures
 from mmedit_gl.evaluation import make_folder
 from mmedit_gl.registry import LOOPS
 
@@ -50,6 +51,13 @@ PARTS = [
 SECTIONS = ('default_hooks', 'env_cfg', 'log_processor', 'randomness', 'visualizer', *chain(*PARTS))
 # Hooks without which a run would not know its iteration, its losses or its rates.
 NEEDED = ('runtime_info', 'logger', 'param_scheduler')
+# What torch refuses of a loader without worker processes.
+OF_WORKERS = ('persistent_workers', 'prefetch_factor', 'multiprocessing_context')
+# The least values of what a schedule computes rates from.
+OF_RATES = dict(
+    **dict.fromkeys(('gamma', 'factor', 'start_factor', 'end_factor', 'power', 'eta_min'), 0),
+    **dict.fromkeys(('step_size', 'T_max', 'total_iters'), 1),
+)
 # What each launcher tells its processes.
 LAUNCHERS = dict(
     pytorch=('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
@@ -117,7 +125,9 @@ class Runner(MMEngineRunner):
 
     def build_log_processor(self, log_processor: dict) -> LogProcessor:
         with self.configures('log_processor'):
-            return super().build_log_processor(log_processor)
+            processor = super().build_log_processor(log_processor)
+            check_count('window_size', processor.window_size)
+            return processor
 
     def build_visualizer(self, *args, **kwargs) -> Visualizer:
         with self.configures('visualizer'):
@@ -211,7 +221,10 @@ class Runner(MMEngineRunner):
         return torch.compile(network) if self.cfg.get('compile') else network
 
     def build_param_scheduler(self, scheduler: dict | list) -> dict:
-        """mmengine's; raises `UserError` for a schedule that never acts or cannot be saved."""
+        """mmengine's; raises `UserError` for a schedule that never acts or cannot be saved.
+
+        So it does for numbers that give no rate.
+        """
         with self.configures('param_scheduler'):
             built = super().build_param_scheduler(scheduler)
         for name, schedules in built.items():
@@ -223,6 +236,11 @@ class Runner(MMEngineRunner):
                         f'{where} counts epochs, and a run is a single one, so that it would never '
                         'act: set by_epoch=False, and its lengths in iterations'
                     )
+                for key, value in schedule.state_dict().items():
+                    if key in OF_RATES and value is not None:
+                        check_number(f'{where}: {key}', value, OF_RATES[key])
+                for milestone in getattr(schedule, 'milestones', ()):
+                    check_count(f'{where}: milestones', milestone)
                 # mmengine would warn of an optimizer that waits for its phase.
                 schedule.optimizer._global_step = 0
                 if any(map(callable, schedule.state_dict().values())):
@@ -276,11 +294,16 @@ class Runner(MMEngineRunner):
 
     @staticmethod
     def build_dataloader(dataloader: dict | DataLoader, *args, **kwargs) -> PictureLoader:
-        """mmengine's, in pinned memory where there is a GPU to copy to."""
+        """mmengine's, in pinned memory where there is a GPU to copy to.
+
+        What is said of worker processes says nothing where there are none.
+        """
         if isinstance(dataloader, dict):
             gpu = torch.cuda.is_available()
             collate = dict(type='default_collate')
-            dataloader = {'pin_memory': gpu, 'collate_fn': collate, **dataloader}
+            of_workers = () if dataloader.get('num_workers') else OF_WORKERS
+            given = {key: value for key, value in dataloader.items() if key not in of_workers}
+            dataloader = {'pin_memory': gpu, 'collate_fn': collate, **given}
         loader = MMEngineRunner.build_dataloader(dataloader, *args, **kwargs)
         loader.__class__ = PictureLoader  # mmengine has no name for another
         loader.worker_init_fn = partial(_init_worker, loader.worker_init_fn)
@@ -305,6 +328,8 @@ class Runner(MMEngineRunner):
             weights = {key: value for key, value in weights.items() if key.startswith('generator.')}
             self.logger.info(f'The discriminators of {filename} are of another architecture: left')
         load_weights(self.model, weights, filename)
+        if self._resume:
+            checkpoint['optimizer'] = optimizers_in_order(self.model, checkpoint, filename)
         self.logger.info(f'Loaded the weights of {filename}')
         return checkpoint
 
@@ -514,15 +539,19 @@ class TrainLoop(BaseLoop):
     def accumulation(self) -> int:
         """After how many iterations no gradient waits for its optimizer."""
         wrappers = self.runner.optim_wrapper.values()
-        return math.lcm(*(wrapper._accumulative_counts for wrapper in wrappers))
+        counts = math.lcm(*(wrapper._accumulative_counts for wrapper in wrappers))
+        return counts * self.runner.model.disc_step if counts > 1 else 1
 
     def check_accumulation(self, **lengths: int) -> None:
         """`UserError` for the first length, in iterations, after which gradients would be lost."""
+        disc_step = self.runner.model.disc_step
+        times = f' times disc_step={disc_step}' if disc_step > 1 else ''
         for name, length in lengths.items():
             if length % self.accumulation:
                 raise UserError(
-                    f'{name}={length} is no multiple of accumulative_counts={self.accumulation}: '
-                    'make it one, for the gradients that wait there would be lost'
+                    f'{name}={length} is no multiple of '
+                    f'accumulative_counts={self.accumulation // disc_step}{times}: make it one, '
+                    'for the gradients that wait there would be lost'
                 )
 
 
