@@ -818,6 +818,47 @@ FILE_MASKS = {'train_dataloader.dataset.data_prefix.mask': 'masks'}
             },
         ),
         ('0x', {'log_config.interval': 7}, {'default_hooks.logger.interval': 7}),
+        (
+            '0x',
+            {
+                'log_config.hooks': [
+                    dict(type='TextLoggerHook'),
+                    dict(type='WandbLoggerHook', init_kwargs=dict(project='p'), commit=False),
+                    dict(type='MlflowLoggerHook', exp_name='e', log_model=False),
+                    dict(type='NeptuneLoggerHook', init_kwargs=dict(project='q'), with_step=True),
+                    dict(type='ClearMLLoggerHook'),
+                    dict(type='DvcliveLoggerHook'),
+                ]
+            },
+            {
+                'visualizer.vis_backends': [
+                    dict(type='LocalVisBackend'),
+                    dict(type='TensorboardVisBackend'),
+                    dict(type='WandbVisBackend', init_kwargs=dict(project='p'), commit=False),
+                    dict(type='MLflowVisBackend', exp_name='e'),
+                    dict(type='NeptuneVisBackend', init_kwargs=dict(project='q')),
+                    dict(type='ClearMLVisBackend'),
+                    dict(type='DVCLiveVisBackend'),
+                ]
+            },
+        ),
+        (
+            '0x',
+            {
+                'data.samples_per_gpu': 5,
+                'data.workers_per_gpu': 2,
+                'data.val_samples_per_gpu': 3,
+                'data.val_workers_per_gpu': 1,
+                **{f'data.{mode}_dataloader': None for mode in ('train', 'val', 'test')},
+            },
+            {
+                'train_dataloader.batch_size': 5,
+                'train_dataloader.num_workers': 2,
+                'val_dataloader.batch_size': 3,
+                'val_dataloader.num_workers': 1,
+                'test_dataloader.batch_size': 3,
+            },
+        ),
     ],
 )
 def test_a_word_of_theirs_becomes_ours(name, options, expected, theirs):
@@ -827,6 +868,128 @@ def test_a_word_of_theirs_becomes_ours(name, options, expected, theirs):
         for part in key.split('.'):
             found = found.get(part)
         assert found == value, key
+
+
+# Names of one and the same thing in the releases of 1.x, beside those of the last one.
+NAMES_OF_1X = {
+    '1.0.0rc0': dict(
+        default_scope='mmedit',
+        preprocessor='EditDataPreprocessor',
+        pack='PackEditInputs',
+        val='ValLoop',
+        test='TestLoop',
+    ),
+    '1.0.0rc3': dict(
+        default_scope='mmedit',
+        preprocessor='EditDataPreprocessor',
+        pack='PackEditInputs',
+        val='GenValLoop',
+        test='GenTestLoop',
+        timer='GenIterTimerHook',
+        log='GenLogProcessor',
+        backend='GenVisBackend',
+        tensorboard='TensorboardGenVisBackend',
+        wandb='WandbGenVisBackend',
+        pavi='PaviGenVisBackend',
+        evaluator='GenEvaluator',
+        drawing='GenVisualizationHook',
+    ),
+    '1.0.0rc6': dict(
+        default_scope='mmedit',
+        preprocessor='EditDataPreprocessor',
+        pack='PackEditInputs',
+        val='EditValLoop',
+        test='EditTestLoop',
+        timer='EditIterTimerHook',
+        log='EditLogProcessor',
+        evaluator='EditEvaluator',
+    ),
+    '1.2.0': dict(backend='VisBackend', drawing='VisualizationHook'),
+}
+
+
+def in_words_of(
+    default_scope='mmagic',
+    preprocessor='DataPreprocessor',
+    pack='PackInputs',
+    val='MultiValLoop',
+    test='MultiTestLoop',
+    timer='IterTimerHook',
+    log='LogProcessor',
+    backend='LocalVisBackend',
+    tensorboard='TensorboardVisBackend',
+    wandb='WandbVisBackend',
+    pavi='PaviVisBackend',
+    evaluator='Evaluator',
+    drawing='BasicVisualizationHook',
+) -> dict:
+    backends = [dict(type=name) for name in (backend, tensorboard, wandb, pavi)]
+    metrics = [dict(type='MAE', mask_key='mask', scaling=100), dict(type='PSNR')]
+    return {
+        'default_scope': default_scope,
+        'model.data_preprocessor.type': preprocessor,
+        **steps(dict(type='Crop', keys=['gt'], crop_size=(72, 72)), dict(type=pack)),
+        'val_cfg.type': val,
+        'test_cfg.type': test,
+        'default_hooks.timer.type': timer,
+        'log_processor': dict(type=log, window_size=50, by_epoch=False),
+        'visualizer.vis_backends': backends,
+        'val_evaluator': [dict(type=evaluator, metrics=metrics)],
+        'custom_hooks': [dict(type=drawing, interval=1)],
+    }
+
+
+@pytest.mark.parametrize('release', NAMES_OF_1X)
+def test_the_names_of_every_release_of_1x_say_the_same_run(release, theirs, capsys):
+    last = load_config(theirs('1x'), in_words_of()).to_dict()
+    capsys.readouterr()
+    words = in_words_of(**NAMES_OF_1X[release])
+    assert load_config(theirs('1x'), words).to_dict() == last
+    said = ' '.join(capsys.readouterr().err.split())
+    assert 'VisBackend, for which mmengine has no backend' in said.partition('No effect')[2]
+    assert last['log_processor'] == dict(type='LogProcessor', window_size=50, by_epoch=False)
+    assert last['visualizer']['vis_backends'][2:] == [dict(type='WandbVisBackend')]
+    assert (last['val_cfg'], last['test_cfg']) == (dict(type='ValLoop'), dict(type='TestLoop'))
+
+
+def test_the_files_of_0x_with_a_service_that_is_gone_and_metrics_of_their_own_are_read(
+    theirs, capsys
+):
+    plain = load_config(theirs('0x')).to_dict()
+    capsys.readouterr()
+    options = {
+        'log_config.hooks': [dict(type='IterTextLoggerHook'), dict(type='PaviLoggerHook')],
+        'evaluation.metric_dict': dict(l1=dict()),
+        'visual_config.type': 'VisualizationHook',
+    }
+    options['log_config.hooks'][1]['init_kwargs'] = dict(project='mmedit')
+    assert load_config(theirs('0x'), options).to_dict() == plain
+    said = ' '.join(capsys.readouterr().err.split())
+    assert 'evaluation.metric_dict: InpaintingMetrics measures all that it has' in said
+    assert 'PaviLoggerHook, for which mmengine has no backend' in said.partition('No effect')[2]
+
+
+def test_without_data_test_what_data_val_says_is_tested_and_that_is_said(theirs, capsys):
+    plain = load_config(theirs('0x')).to_dict()
+    assert 'is tested' not in ' '.join(capsys.readouterr().err.split())
+    options = {'data.test': None, 'test_cfg': None, 'data.val.ann_file': 'other.txt'}
+    cfg = load_config(theirs('0x'), options).to_dict()
+    said = ' '.join(capsys.readouterr().err.split())
+    assert 'what data.val says is tested, for there is no data.test' in said
+    assert cfg['test_dataloader'] == cfg['val_dataloader']
+    assert cfg['test_dataloader']['dataset']['ann_file'] == 'other.txt'
+    for key in ('test_cfg', 'test_evaluator', 'model'):
+        assert cfg[key] == plain[key]
+
+
+def test_a_service_logs_at_the_interval_of_all_and_what_it_has_no_word_for_is_said(theirs, capsys):
+    hook = dict(type='WandbLoggerHook', interval=50, log_artifact=True)
+    load_config(theirs('0x'), {'log_config.hooks': [hook]})
+    said = ' '.join(capsys.readouterr().err.split())
+    assert 'WandbLoggerHook is WandbVisBackend' in said
+    assert 'log_config.hooks[0].log_artifact' in said.partition('No effect')[2]
+    differs = said.partition('Differs')[2]
+    assert 'log_config.hooks[0].interval: a line is written every 1' in differs
 
 
 @pytest.mark.parametrize(
@@ -1000,9 +1163,20 @@ def test_a_word_of_theirs_becomes_ours(name, options, expected, theirs):
         ),
         (
             '0x',
-            {'log_config.hooks': [dict(type='PaviLoggerHook')]},
-            ["log_config.hooks[0].type: 'PaviLoggerHook'"],
+            {'log_config.hooks': [dict(type='MyLoggerHook')]},
+            ["log_config.hooks[0].type: 'MyLoggerHook'", "'WandbLoggerHook'"],
         ),
+        (
+            '0x',
+            {'log_config.hooks': [dict(type='WandbLoggerHook', init_kwarg={})]},
+            ['log_config.hooks[0].init_kwarg={}', "did you mean 'init_kwargs'?"],
+        ),
+        (
+            '1x',
+            {'default_hooks.timer.type': 'MyTimerHook'},
+            ["default_hooks.timer.type: 'MyTimerHook'", "'IterTimerHook' or"],
+        ),
+        ('1x', {'log_processor': dict(by_epoch=True)}, ['log_processor.by_epoch: True']),
         ('0x', {'test_cfg.metrics': ['l1', 'niqe']}, ["test_cfg.metrics: 'niqe'"]),
         (
             '0x',

@@ -32,9 +32,25 @@ PACKAGES = (*SCOPES, 'mmcv', 'mmengine')
 ONLY_IN_0X = {'data', 'optimizers', 'total_iters', 'lr_config', 'checkpoint_config'}
 PREPROCESSORS = ('DataPreprocessor', 'EditDataPreprocessor')
 PACKING = ('PackInputs', 'PackEditInputs', 'Collect', 'ImageToTensor', 'ToTensor')
+# What logs in a folder, as ours always does, and what at a service: mmengine's name for it, if any.
 LOGGERS = ('TextLoggerHook', 'IterTextLoggerHook', 'TensorboardLoggerHook')
+SERVICES = dict(
+    WandbLoggerHook='WandbVisBackend',
+    MlflowLoggerHook='MLflowVisBackend',
+    NeptuneLoggerHook='NeptuneVisBackend',
+    ClearMLLoggerHook='ClearMLVisBackend',
+    DvcliveLoggerHook='DVCLiveVisBackend',
+    PaviLoggerHook=None,
+    SegmindLoggerHook=None,
+    SageMakerExperimentsHook=None,
+)
+LOCAL_BACKENDS = ('LocalVisBackend', 'VisBackend', 'GenVisBackend')
+LOCAL_BACKENDS += ('TensorboardVisBackend', 'TensorboardGenVisBackend')
 # Hooks that draw pictures of the run, as CompletionsHook and TrainSamplesHook do.
 DRAWING = ('BasicVisualizationHook', 'VisualizationHook', 'MMEditVisualizationHook')
+DRAWING += ('GenVisualizationHook', 'EditVisualizationHook')
+TIMERS = ('IterTimerHook', 'EditIterTimerHook', 'GenIterTimerHook')
+EVALUATORS = ('Evaluator', 'EditEvaluator', 'GenEvaluator')
 # InpaintingMetrics measures all of ours, always.
 METRICS = dict(l1='l1', psnr='psnr', ssim='ssim', MAE='l1', PSNR='psnr', SSIM='ssim')
 PICTURE = ('gt', 'gt_img', 'img', ['gt'], ['gt_img'], ['img'])
@@ -175,14 +191,19 @@ def _loader(translation: Translation, path: str, key: str, value: dict | None) -
 
 def _data_of_0x(translation: Translation, path: str, key: str, value: dict) -> dict:
     shared = translation.section('data', value, path)
+    own = shared.pop('evaluated', {})
+    evaluated = {**shared, 'sampler': {}, 'batch_size': 1, **own}
+    if value.get('test') is None and value.get('val') is not None:
+        translation.changed.append(f'what {path}.val says is tested, for there is no {path}.test')
+        value = {**value, 'test': value['val']}
     ours = {}
     for mode in ('train', 'val', 'test'):
         if (dataset := value.get(mode)) is None:
             continue
         own = f'{mode}_dataloader'
         loader = merged(
-            shared if mode == 'train' else {**shared, 'batch_size': 1},
-            translation.section('loader', value.get(own) or {}, f'{path}.{own}'),
+            shared if mode == 'train' else evaluated,
+            translation.section('loader of 0.x', value.get(own) or {}, f'{path}.{own}'),
         )
         loader['persistent_workers'] = loader.get('num_workers', 0) > 0
         place = f'{path}.{mode}'
@@ -279,10 +300,12 @@ def _mask(translation: Translation, path: str, theirs: dict) -> dict:
 
 
 def _evaluator(translation: Translation, path: str, key: str, value: Any) -> dict:
-    if isinstance(value, dict) and value.get('type') == 'Evaluator':
-        value = value.get('metrics') or []
     if value is None:
         return {key: None}
+    if isinstance(value, list) and len(value) == 1:  # one for each data set
+        (value,) = value
+    if isinstance(value, dict) and value.get('type') in EVALUATORS:
+        value = value.get('metrics') or []
     metrics = value if isinstance(value, list) else [value]
     for number, metric in enumerate(metrics):
         translation.section('metric', metric, f'{path}[{number}]')
@@ -291,9 +314,10 @@ def _evaluator(translation: Translation, path: str, key: str, value: Any) -> dic
     return {key: dict(type='InpaintingMetrics')}
 
 
-def _metrics_of_0x(translation: Translation, path: str, key: str, value: list) -> dict:
-    for name in value:
+def _metrics_of_0x(translation: Translation, path: str, key: str, value: list | dict) -> dict:
+    for name in value or []:
         expect(path, name, METRICS)
+    translation.changed.append(f'{path}: InpaintingMetrics measures all that it has')
     return {}
 
 
@@ -353,23 +377,56 @@ def _hooks(translation: Translation, path: str, key: str, value: list | None) ->
     return {}
 
 
-def _log_hooks(translation: Translation, path: str, key: str, value: list) -> dict:
-    for number, hook in enumerate(value):
-        expect(f'{path}[{number}].type', hook.get('type'), LOGGERS)
-    return {}
+def _hook(*kinds: str) -> Rule:
+    """One of these hooks, all of which ours has or needs not."""
+
+    def rule(translation: Translation, path: str, key: str, value: dict | None) -> dict:
+        if value is not None:
+            expect(f'{path}.type', value.get('type'), kinds)
+        return {}
+
+    return rule
+
+
+def _log_hooks(translation: Translation, path: str, key: str, value: list | None) -> dict:
+    backends, every = [], translation.theirs['log_config'].get('interval')
+    for number, hook in enumerate(value or []):
+        place, kind = f'{path}[{number}]', hook.get('type')
+        expect(f'{place}.type', kind, (*LOGGERS, *SERVICES))
+        arguments = translation.section('log hook', hook, place)
+        if hook.get('interval', every) != every:
+            translation.differs.append(f'{place}.interval: a line is written every {every}')
+        if kind in LOGGERS:
+            translation.left_out.extend(f'{place}.{name}' for name in arguments)
+        elif SERVICES[kind] is None:
+            translation.left_out.append(f'{kind}, for which mmengine has no backend')
+        else:
+            translation.changed.append(f'{kind} is {SERVICES[kind]}')
+            backends.append(dict(type=SERVICES[kind], **arguments))
+    return _logging_to(backends) if backends else {}
 
 
 def _visualizer(translation: Translation, path: str, key: str, value: dict | None) -> dict:
     if value is None:
         return {}
     translation.left_out.append(value.get('type', key))
+    backends = []
+    for number, backend in enumerate(value.get('vis_backends') or []):
+        kind = backend.get('type', '')
+        if kind in LOCAL_BACKENDS:
+            place = f'{path}.vis_backends[{number}]'
+            translation.left_out.extend(f'{place}.{name}' for name in backend if name != 'type')
+        elif kind.startswith('Pavi'):
+            translation.left_out.append(f'{kind}, for which mmengine has no backend')
+        else:
+            backends.append({**backend, 'type': kind.replace('GenVisBackend', 'VisBackend')})
+    return _logging_to(backends)
+
+
+def _logging_to(backends: list[dict]) -> dict:
+    """What logs in the run's folder, as every run does, and to `backends`."""
     ours = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
-    theirs = [
-        backend
-        for backend in value.get('vis_backends') or []
-        if backend.get('type') not in ('VisBackend', *(own['type'] for own in ours))
-    ]
-    return {key: dict(type='Visualizer', vis_backends=ours + theirs)}
+    return dict(visualizer=dict(type='Visualizer', vis_backends=ours + backends))
 
 
 def _resume_from(translation: Translation, path: str, key: str, value: str | None) -> dict:
@@ -397,6 +454,9 @@ LOADER = dict(
     prefetch_factor=same(),
     timeout=same(),
 )
+LOADER_OF_0X = LOADER | dict(
+    shuffle=same(name='sampler.shuffle'), seed=left_out, prefetch_num=left_out
+)
 DATASET = dict(data_root=same(), ann_file=same(), pipeline=_pipeline, test_mode=nothing())
 MASK = dict(img_shape=nothing(), dtype=nothing())
 HOOK = dict(by_epoch=nothing(False), out_dir=left_out, type=nothing())
@@ -423,7 +483,7 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         default_hooks=same(section='default_hooks'),
         visualizer=_visualizer,
         vis_backends=nothing(),
-        log_processor=same(),
+        log_processor=same(section='log_processor'),
         env_cfg=same(),
         randomness=same(),
         launcher=same(),
@@ -530,8 +590,12 @@ SECTIONS: dict[str, dict[str, Rule]] = {
     # its pictures
     'loader': LOADER
     | dict(sampler=same(section='sampler'), collate_fn=nothing(), dataset=_dataset),
-    'data': LOADER
-    | dict(val_samples_per_gpu=nothing(), val_workers_per_gpu=nothing())
+    'loader of 0.x': LOADER_OF_0X,
+    'data': LOADER_OF_0X
+    | dict(
+        val_samples_per_gpu=same(name='evaluated.batch_size'),
+        val_workers_per_gpu=same(name='evaluated.num_workers'),
+    )
     | {
         f'{mode}{part}': nothing()
         for mode in ('train', 'val', 'test')
@@ -660,8 +724,22 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         val_interval=same(),
         val_begin=nothing(1),
     ),
-    'val loop': dict(type=becomes('ValLoop', 'MultiValLoop'), fp16=nothing(False)),
-    'test loop': dict(type=becomes('TestLoop', 'MultiTestLoop'), fp16=nothing(False)),
+    'val loop': dict(
+        type=becomes('ValLoop', 'MultiValLoop', 'EditValLoop', 'GenValLoop'), fp16=nothing(False)
+    ),
+    'test loop': dict(
+        type=becomes('TestLoop', 'MultiTestLoop', 'EditTestLoop', 'GenTestLoop'),
+        fp16=nothing(False),
+    ),
+    'log_processor': dict(
+        type=becomes('LogProcessor', 'EditLogProcessor', 'GenLogProcessor'),
+        by_epoch=nothing(False),
+        window_size=same(),
+        custom_cfg=same(),
+        num_digits=same(),
+        log_with_hierarchy=same(),
+        mean_pattern=same(),
+    ),
     'metric': dict(
         type=nothing(*METRICS),
         mask_key=nothing(None, 'mask'),
@@ -683,14 +761,15 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         by_epoch=nothing(False),
         save_image=left_out,
         gpu_collect=left_out,
+        metric_dict=_metrics_of_0x,
         metric_options=nothing(None, {}),
     ),
     'default_hooks': dict(
-        timer=nothing(),
-        runtime_info=nothing(),
-        param_scheduler=nothing(),
-        sampler_seed=nothing(),
-        visualization=nothing(),
+        timer=_hook(*TIMERS),
+        runtime_info=_hook('RuntimeInfoHook'),
+        param_scheduler=_hook('ParamSchedulerHook'),
+        sampler_seed=_hook('DistSamplerSeedHook'),
+        visualization=_hook(*DRAWING),
         logger=same(section='logger'),
         checkpoint=same(section='checkpoint'),
     ),
@@ -701,6 +780,26 @@ SECTIONS: dict[str, dict[str, Rule]] = {
     'log_config': dict(
         interval=same(name='default_hooks.logger.interval'),
         hooks=_log_hooks,
+    ),
+    'log hook': HOOK
+    | dict(
+        interval=nothing(),
+        ignore_last=nothing(),
+        reset_flag=nothing(),
+        with_step=nothing(True),
+        init_kwargs=same(),
+        commit=same(),
+        define_metric_cfg=same(),
+        exp_name=same(),
+        tags=same(),
+        params=same(),
+        log_dir=left_out,
+        log_model=left_out,
+        log_artifact=left_out,
+        model_file=left_out,
+        out_suffix=left_out,
+        interval_exp_name=left_out,
+        keep_local=left_out,
     ),
     'checkpoint': HOOK
     | dict(
