@@ -2,6 +2,7 @@
 
 import copy
 import re
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,15 @@ import torch
 import torch.nn.functional as F
 from conftest import ROOT, make_batch, random_image, run_tool, set_iteration
 from mmengine import Config
-from mmengine.optim import MultiStepLR, OptimWrapper, PolyLR, StepLR
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 
 from mmedit_gl.apis import Inpainter, init_model
 from mmedit_gl.checkpoint import read_checkpoint
 from mmedit_gl.engine import MultiOptimWrapperConstructor, Runner, load_config
 from mmedit_gl.errors import UserError
-from mmedit_gl.registry import MODELS
+from mmedit_gl.registry import MODELS, PARAM_SCHEDULERS
 
 NETWORKS = """
 norm_cfg = dict(type='SyncBN')
@@ -371,6 +373,7 @@ def load(theirs, name, options):
     return load_config(theirs(name), options)
 
 
+OF_TWO_LISTS = dict(type='ImgInpaintingDataset', ann_file=['a.txt', 'b.txt'], data_prefix='p')
 FILE_MASKS = {'train_dataloader.dataset.data_prefix.mask': 'masks'}
 
 
@@ -518,7 +521,65 @@ FILE_MASKS = {'train_dataloader.dataset.data_prefix.mask': 'masks'}
             },
             {
                 'train_dataloader.dataset': dict(
-                    type='ImageDataset', data_root='', data_prefix=dict(gt='p'), ann_file='l.txt'
+                    type='RepeatDataset',
+                    times=9,
+                    dataset=dict(
+                        type='ImageDataset',
+                        data_root='',
+                        data_prefix=dict(gt='p'),
+                        ann_file='l.txt',
+                    ),
+                )
+            },
+        ),
+        (
+            '0x',
+            {'data.val': dict(_delete_=True, **OF_TWO_LISTS)},
+            {
+                'val_dataloader.dataset': dict(
+                    type='ConcatDataset',
+                    datasets=[
+                        dict(
+                            type='ImageDataset',
+                            data_root='',
+                            data_prefix=dict(gt='p'),
+                            ann_file=file,
+                            test_mode=True,
+                        )
+                        for file in ('a.txt', 'b.txt')
+                    ],
+                )
+            },
+        ),
+        (
+            '1x',
+            {
+                'train_dataloader.dataset': dict(
+                    _delete_=True,
+                    type='ConcatDataset',
+                    datasets=[
+                        dict(type='BasicImageDataset', data_root='a', ann_file='l.txt'),
+                        dict(
+                            type='RepeatDataset',
+                            times=3,
+                            dataset=dict(
+                                type='mmagic.BasicImageDataset', data_root='b', ann_file='l.txt'
+                            ),
+                        ),
+                    ],
+                )
+            },
+            {
+                'train_dataloader.dataset': dict(
+                    type='ConcatDataset',
+                    datasets=[
+                        dict(type='ImageDataset', data_root='a', ann_file='l.txt'),
+                        dict(
+                            type='RepeatDataset',
+                            times=3,
+                            dataset=dict(type='ImageDataset', data_root='b', ann_file='l.txt'),
+                        ),
+                    ],
                 )
             },
         ),
@@ -706,21 +767,65 @@ FILE_MASKS = {'train_dataloader.dataset.data_prefix.mask': 'masks'}
         (
             '0x',
             {'lr_config': dict(policy='Step', by_epoch=False, step=3, gamma=0.5)},
-            {'param_scheduler': [dict(type='StepLR', step_size=3, gamma=0.5, by_epoch=False)]},
+            {
+                'param_scheduler': [
+                    dict(type='PolicyLR', policy='Step', by_epoch=False, step=3, gamma=0.5)
+                ]
+            },
         ),
         (
             '0x',
             {'lr_config': dict(policy='step', step=[2, 4])},
-            {'param_scheduler': [dict(type='MultiStepLR', milestones=[2, 4], by_epoch=False)]},
+            {
+                'param_scheduler': [
+                    dict(type='PolicyLR', policy='Step', by_epoch=False, step=[2, 4])
+                ]
+            },
         ),
         (
             '0x',
             {'lr_config': dict(policy='poly', power=2, min_lr=1e-5)},
             {
                 'param_scheduler': [
-                    dict(type='PolyLR', power=2, eta_min=1e-5, end=7, by_epoch=False)
+                    dict(
+                        type='PolicyLR',
+                        policy='Poly',
+                        by_epoch=False,
+                        power=2,
+                        min_lr=1e-5,
+                        max_iters=6,
+                    )
                 ]
             },
+        ),
+        (
+            '0x',
+            {
+                'optimizers.generator.weight_decay': 1e-4,
+                'optimizers.generator.paramwise_cfg': dict(bias_decay_mult=0.0),
+            },
+            {
+                'optim_wrapper.generator': dict(
+                    type='OptimWrapper',
+                    optimizer=dict(type='Adam', lr=4e-4, weight_decay=1e-4),
+                    paramwise_cfg=dict(norm_decay_mult=1.0, bias_decay_mult=0.0),
+                )
+            },
+        ),
+        (
+            '1x',
+            {'optim_wrapper.disc.paramwise_cfg': dict(bias_lr_mult=2.0)},
+            {'optim_wrapper.disc.paramwise_cfg': dict(bias_lr_mult=2.0)},
+        ),
+        (
+            '1x',
+            {'custom_hooks': [dict(type='EMAHook', momentum=0.25, priority='HIGH')]},
+            {'custom_hooks': [dict(type='EMAHook', decay=0.75, priority='HIGH')]},
+        ),
+        (
+            '0x',
+            {'custom_hooks': [dict(type='EMAHook', warm_up=50)]},
+            {'custom_hooks': [dict(type='EMAHook', decay=0.9998)]},
         ),
         # the run
         (
@@ -1154,12 +1259,42 @@ def test_a_service_logs_at_the_interval_of_all_and_what_it_has_no_word_for_is_sa
         (
             '0x',
             {'lr_config.policy': 'CosineRestart'},
-            ["lr_config.policy: 'cosinerestart'", "'fixed' or 'step' or 'poly'"],
+            ['lr_config.periods: expected periods of together at least total_iters=6, got None'],
         ),
         (
             '0x',
-            {'lr_config': dict(policy='step', step=3, warmup='linear')},
-            ["lr_config.warmup='linear'"],
+            {'lr_config.policy': 'OneCycle'},
+            ["lr_config.policy: 'OneCycle'", "expected 'Fixed' or 'Step'"],
+        ),
+        (
+            '0x',
+            {'lr_config': dict(policy='step', step=3, warmup_by_epoch=True)},
+            ['lr_config.warmup_by_epoch: True'],
+        ),
+        (
+            '0x',
+            {'custom_hooks': [dict(type='EMAHook', momentum=0.1, warm_up=11)]},
+            ['custom_hooks[0].warm_up=11', 'at most 1 / momentum'],
+        ),
+        (
+            '1x',
+            {'custom_hooks': [dict(type='EMAHook', ema_type='StochasticWeightAverage')]},
+            ["custom_hooks[0].ema_type: 'StochasticWeightAverage'"],
+        ),
+        (
+            '1x',
+            {'custom_hooks': [dict(type='EMAHook', begin_iter=100)]},
+            ['custom_hooks[0].begin_iter: 100', 'expected 0'],
+        ),
+        (
+            '1x',
+            {'train_dataloader.dataset': dict(_delete_=True, type='ClassBalancedDataset')},
+            ["train_dataloader.dataset.type: 'ClassBalancedDataset'"],
+        ),
+        (
+            '1x',
+            {'optim_wrapper.paramwise_cfg': dict(bias_lr_mult=2.0)},
+            ["optim_wrapper.paramwise_cfg={'bias_lr_mult': 2.0} has no counterpart"],
         ),
         (
             '0x',
@@ -1242,31 +1377,184 @@ def test_a_run_that_begins_in_a_later_phase_begins_from_weights_alone(
     assert "Phase 'generator'" not in log
 
 
-def rates(scheduler_cls, count, **arguments):
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    wrapper = OptimWrapper(torch.optim.SGD([parameter], lr=0.1))
-    scheduler, found = scheduler_cls(wrapper, **arguments), []
+def rates(schedule: dict, count: int) -> list[float]:
+    """Of two groups of parameters, of rates 0.1 and 0.2, at each iteration."""
+    parameters = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    groups = [dict(params=parameters[:1]), dict(params=parameters[1:], lr=0.2)]
+    wrapper = OptimWrapper(torch.optim.SGD(groups, lr=0.1))
+    scheduler = PARAM_SCHEDULERS.build({**schedule, 'optimizer': wrapper})
+    found = []
     for _ in range(count):
-        found.append(wrapper.param_groups[0]['lr'])
+        found.append([group['lr'] for group in wrapper.optimizer.param_groups])
         wrapper.step()
         scheduler.step()
     return found
 
 
+def half_wave(part: float) -> float:
+    return np.cos(np.pi * part / 2) ** 2
+
+
+def linear_warm_up(i: int) -> float:
+    return min(1, 0.25 + 0.75 * i / 4)
+
+
+WARM_UP = dict(warmup='linear', warmup_iters=4, warmup_ratio=0.25)
+
+
 @pytest.mark.parametrize(
     ('policy', 'rate'),
     [
-        (dict(policy='Step', step=3, gamma=0.5), lambda i: 0.1 * 0.5 ** (i // 3)),
-        (dict(policy='Step', step=[2, 7]), lambda i: 0.1 * 0.1 ** ((i >= 2) + (i >= 7))),
-        (dict(policy='Poly', power=0.9, min_lr=1e-3), lambda i: 0.099 * (1 - i / 10) ** 0.9 + 1e-3),
+        (dict(policy='Step', step=3, gamma=0.5), lambda i, b: b * 0.5 ** (i // 3)),
+        (dict(policy='Step', step=[2, 7]), lambda i, b: b * 0.1 ** ((i >= 2) + (i >= 7))),
+        (dict(policy='step', step=2, min_lr=0.003), lambda i, b: max(b * 0.1 ** (i // 2), 0.003)),
+        (
+            dict(policy='Poly', power=0.9, min_lr=1e-3),
+            lambda i, b: (b - 1e-3) * (1 - i / 10) ** 0.9 + 1e-3,
+        ),
+        (dict(policy='Exp', gamma=0.8), lambda i, b: b * 0.8**i),
+        (dict(policy='Inv', gamma=0.5, power=2), lambda i, b: b / (1 + 0.5 * i) ** 2),
+        (
+            dict(policy='Linear', target_lr=0.01, start=4, interval=2),
+            lambda i, b: b - (b - 0.01) * {4: 0, 5: 0, 6: 1, 7: 1, 8: 2, 9: 2}.get(i, 0) / 3,
+        ),
+        (
+            dict(policy='CosineAnnealing', min_lr=0.02),
+            lambda i, b: 0.02 + (b - 0.02) * half_wave(i / 10),
+        ),
+        (
+            dict(policy='CosineAnnealing', min_lr_ratio=0.3, **WARM_UP),
+            lambda i, b: linear_warm_up(i) * b * (0.3 + 0.7 * half_wave(i / 10)),
+        ),
+        (
+            dict(policy='CosineRestart', periods=[4, 6], restart_weights=[1, 0.5], min_lr=0.02),
+            lambda i, b: (
+                0.02 + (b - 0.02) * (half_wave(i / 4) if i < 4 else half_wave((i - 4) / 6) / 2)
+            ),
+        ),
+        (dict(policy='Fixed', **WARM_UP), lambda i, b: linear_warm_up(i) * b),
+        (
+            dict(policy='Step', step=3, gamma=0.5, warmup='exp', warmup_iters=5, warmup_ratio=0.01),
+            lambda i, b: 0.01 ** max(0, 1 - i / 5) * b * 0.5 ** (i // 3),
+        ),
+        (
+            dict(policy='Fixed', warmup='constant', warmup_iters=3),
+            lambda i, b: b * (0.1 if i < 3 else 1),
+        ),
     ],
 )
 def test_rates_are_those_of_the_policy_at_every_iteration(policy, rate, theirs):
-    cfg = load_config(theirs('0x'), dict(lr_config=policy, total_iters=10))
-    (ours,) = cfg.param_scheduler
-    kinds = dict(StepLR=StepLR, MultiStepLR=MultiStepLR, PolyLR=PolyLR)
-    found = rates(kinds[ours.pop('type')], 10, **ours)
-    assert found == pytest.approx([rate(i) for i in range(10)], rel=1e-9)
+    options = {'lr_config': dict(_delete_=True, **policy), 'total_iters': 10}
+    (schedule,) = load_config(theirs('0x'), options).param_scheduler
+    expected = [rate(i, base) for i in range(10) for base in (0.1, 0.2)]
+    found = [lr for lrs in rates(schedule, 10) for lr in lrs]
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ('schedule', 'message'),
+    [
+        (dict(policy='Steps'), "expected policy in .*, got 'Steps'"),
+        (dict(policy='Step'), "policy 'Step': missing .* 'step', expected step, gamma, min_lr"),
+        (dict(policy='Fixed', gamma=1), "policy 'Fixed': got an unexpected .* expected nothing"),
+        (dict(policy='Fixed', warmup='cos'), "expected warmup in .*, got 'cos'"),
+        (dict(policy='Fixed', warmup='exp'), 'warmup_iters: expected a whole number of at least 1'),
+        (
+            dict(policy='Fixed', warmup='exp', warmup_iters=3, warmup_ratio=0),
+            r'expected warmup_ratio in \(0, 1\], got 0',
+        ),
+        (
+            dict(policy='CosineAnnealing', max_iters=9),
+            'expected either min_lr or min_lr_ratio',
+        ),
+    ],
+)
+def test_a_policy_without_sense_is_refused(schedule, message):
+    with pytest.raises(UserError, match=message):
+        rates(dict(type='PolicyLR', **schedule), 1)
+
+
+def test_a_run_of_theirs_has_the_rates_of_its_policy_and_resumes_in_them(theirs, small, tmp_path):
+    policy = dict(policy='CosineAnnealing', min_lr=1e-5, **WARM_UP)
+    options = {'lr_config': dict(_delete_=True, **policy), 'custom_hooks': None}
+    found = {}
+
+    class Rates(Hook):
+        def before_train_iter(self, runner, *args, **kwargs):
+            found[runner.iter] = [*chain(*runner.optim_wrapper.get_lr().values())]
+
+    def run(resume):
+        cfg = small(theirs('0x'), options)
+        cfg.work_dir, cfg.resume = str(tmp_path / 'run'), resume
+        cfg.experiment_name = f'policy_{resume}'
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(Rates())
+        runner.train()
+
+    expected = [linear_warm_up(i) * (1e-5 + (4e-4 - 1e-5) * half_wave(i / 6)) for i in range(6)]
+    run(resume=False)
+    assert list(found) == list(range(6))
+    assert [found[i] for i in range(6)] == [pytest.approx([rate] * 2) for rate in expected]
+    whole = dict(found)
+    for name in ('iter_6.pth', 'iter_4.pth'):
+        (tmp_path / 'run' / name).unlink()
+    found.clear()
+    run(resume=True)
+    assert found == {i: whole[i] for i in (3, 4, 5)}
+
+
+@pytest.mark.parametrize(('name', 'bias_of_norm'), [('1x', 0.0), ('0x', 1e-3)])
+def test_parameters_have_the_rates_and_decays_that_paramwise_cfg_gives_their_names(
+    name, bias_of_norm, theirs, small
+):
+    # Of 0.x, bias_decay_mult is not that of norms.
+    keys = dict(encoder=dict(lr_mult=0.1, decay_mult=0.5))
+    paramwise = dict(bias_lr_mult=2.0, bias_decay_mult=0.0, custom_keys=keys)
+    place = {'1x': 'optim_wrapper.generator.optimizer', '0x': 'optimizers.generator'}[name]
+    options = {f'{place}.weight_decay': 1e-3}
+    options[f'{place.removesuffix(".optimizer")}.paramwise_cfg'] = paramwise
+    cfg = small(theirs(name), options)
+    init_default_scope('mmedit_gl')
+    model = MODELS.build(cfg.model)
+    wrappers = dict(generator=cfg.optim_wrapper.generator)
+    groups = MultiOptimWrapperConstructor(wrappers)(model)['generator'].optimizer.param_groups
+    found = {id(g['params'][0]): (g['lr'], g['weight_decay']) for g in groups}
+    kinds = dict(model.generator.named_modules())
+    seen = set()
+    for parameter, value in model.generator.named_parameters():
+        module, _, kind = parameter.rpartition('.')
+        is_norm = isinstance(kinds[module], torch.nn.BatchNorm2d)
+        if parameter.startswith('encoder'):
+            expected = (4e-5, 5e-4)
+        elif kind == 'bias':
+            expected = (4e-4, bias_of_norm) if is_norm else (8e-4, 0.0)
+        else:
+            expected = (4e-4, 1e-3)
+        assert found[id(value)] == pytest.approx(expected), parameter
+        seen.add((expected, is_norm, kind))
+    assert len(found) == len(dict(model.generator.named_parameters()))
+    assert len(seen) == 7  # encoder, bias or weight, of a norm or not; the only bias is the last
+
+
+@pytest.mark.parametrize('name', GENERATIONS)
+def test_the_moving_average_is_that_of_their_momentum(name, theirs, small, tmp_path):
+    hook = dict(type='EMAHook', momentum=0.25, **{'1x': {}, '0x': dict(warm_up=4)}[name])
+    interval = {'1x': 'default_hooks.checkpoint', '0x': 'checkpoint_config'}[name] + '.interval'
+    rate = {'1x': 'optim_wrapper.generator.optimizer.lr', '0x': 'optimizers.generator.lr'}[name]
+    cfg = small(theirs(name), {'custom_hooks': [hook], interval: 1, rate: 0.02})
+    cfg.work_dir, cfg.experiment_name = str(tmp_path / 'run'), f'average_{name}'
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    Runner.from_cfg(cfg).train()
+    saved = [read_checkpoint(tmp_path / f'run/iter_{i}.pth') for i in range(1, 7)]
+    parameters = dict(MODELS.build(cfg.model).generator.named_parameters())
+    average = {key: saved[0]['state_dict'][f'generator.{key}'].double() for key in parameters}
+    for checkpoint in saved:
+        for key in average:
+            weights = checkpoint['state_dict'][f'generator.{key}'].double()
+            average[key] = 0.75 * average[key] + 0.25 * weights
+            held = checkpoint['ema_state_dict'][f'generator.{key}'].double()
+            torch.testing.assert_close(held, average[key], rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(held, weights, atol=1e-3)
 
 
 def test_batch_norm_that_is_not_of_all_processes_stays_so(theirs):

@@ -113,10 +113,20 @@ def _trained_hole(ours: dict) -> int | None:
     loader = ours.get('train_dataloader') or ours.get('test_dataloader') or {}
     sides = [
         np.max(step['mask_config']['max_bbox_shape'])
-        for step in loader.get('dataset', {}).get('pipeline', [])
+        for dataset in _of_pictures(loader.get('dataset', {}))
+        for step in dataset.get('pipeline', [])
         if step.get('mask_mode') == 'bbox'
     ]
     return int(max(sides)) if sides else None
+
+
+def _of_pictures(dataset: dict) -> Iterator[dict]:
+    """A data set of pictures, or those that one is made of."""
+    parts = [dataset['dataset']] if 'dataset' in dataset else dataset.get('datasets', ())
+    for part in parts:
+        yield from _of_pictures(part)
+    if not parts:
+        yield dataset
 
 
 def _total_iters(translation: Translation, path: str, key: str, value: int) -> dict:
@@ -180,13 +190,18 @@ def _loader(translation: Translation, path: str, key: str, value: dict | None) -
         ours['drop_last'] = True
     ours['sampler'] = dict(type='DrawSampler' if is_train else 'EvaluationSampler')
     if 'dataset' in ours and not is_train:
-        ours['dataset']['test_mode'] = True
+        _be_strict(ours)
     sampler = value.get('sampler') or {}
     if sampler.get('type'):
         translation.changed.append(f'{sampler["type"]} is {ours["sampler"]["type"]}')
     if is_train and sampler.get('shuffle') is False:
         translation.differs.append('shuffle=False: training shuffles its pictures')
     return {key: ours}
+
+
+def _be_strict(loader: dict) -> None:
+    for dataset in _of_pictures(loader['dataset']):
+        dataset['test_mode'] = True
 
 
 def _data_of_0x(translation: Translation, path: str, key: str, value: dict) -> dict:
@@ -206,13 +221,10 @@ def _data_of_0x(translation: Translation, path: str, key: str, value: dict) -> d
             translation.section('loader of 0.x', value.get(own) or {}, f'{path}.{own}'),
         )
         loader['persistent_workers'] = loader.get('num_workers', 0) > 0
-        place = f'{path}.{mode}'
-        while isinstance(dataset, dict) and dataset.get('type') == 'RepeatDataset':
-            dataset, place = dataset.get('dataset'), f'{place}.dataset'
-            translation.left_out.append('RepeatDataset')
-        loader['dataset'] = translation.section('dataset of 0.x', dataset, place)
         ours |= _loader(translation, own, own, {**loader, 'dataset': None})
-        ours[own]['dataset'] = loader['dataset'] | ({} if mode == 'train' else dict(test_mode=True))
+        ours[own]['dataset'] = _pictures(translation, f'{path}.{mode}', dataset)
+        if mode != 'train':
+            _be_strict(ours[own])
     measured = ('test', 'val') if translation.theirs.get('evaluation') else ('test',)
     for mode in measured:
         if f'{mode}_dataloader' in ours:
@@ -224,8 +236,25 @@ def _data_of_0x(translation: Translation, path: str, key: str, value: dict) -> d
 
 
 def _dataset(translation: Translation, path: str, key: str, value: dict | None) -> dict:
-    if value is None:
-        return {}
+    return {} if value is None else {key: _pictures(translation, path, value)}
+
+
+def _datasets(translation: Translation, path: str, key: str, value: list) -> dict:
+    ours = [_pictures(translation, f'{path}[{i}]', part) for i, part in enumerate(value)]
+    return {key: ours}
+
+
+def _pictures(translation: Translation, path: str, value: Any) -> dict:
+    """A data set, or what is made of several; of 0.x a list, of data sets or of their lists."""
+    is_of_0x = generation(translation.theirs) == 'MMEditing 0.x'
+    if is_of_0x and isinstance(value, dict) and isinstance(value.get('ann_file'), (list, tuple)):
+        value = [{**value, 'ann_file': file} for file in value['ann_file']]
+    if is_of_0x and isinstance(value, (list, tuple)):
+        return dict(type='ConcatDataset', **_datasets(translation, path, 'datasets', value))
+    if isinstance(value, dict) and value.get('type') in ('ConcatDataset', 'RepeatDataset'):
+        return translation.section(value['type'], value, path)
+    if is_of_0x:
+        return translation.section('dataset of 0.x', value, path)
     ours = translation.section('dataset', value, path)
     masks = ours.get('data_prefix', {}).pop('mask', None)
     for step in ours.get('pipeline', []):
@@ -238,7 +267,7 @@ def _dataset(translation: Translation, path: str, key: str, value: dict | None) 
             step['mask_config'] = dict(mask_dir=str(Path(value.get('data_root') or '', masks)))
     if not value.get('ann_file') and not value.get('recursive'):
         translation.differs.append('pictures are found in subfolders too')
-    return dict(dataset=ours)
+    return ours
 
 
 def _prefix_of_0x(translation: Translation, path: str, key: str, value: str | None) -> dict:
@@ -342,7 +371,13 @@ def _optimizers_of_0x(translation: Translation, path: str, key: str, value: dict
 
 
 def _optimizer_of_0x(translation: Translation, path: str, key: str, value: dict) -> dict:
-    return {key: dict(type='OptimWrapper', optimizer=value)}
+    optimizer = {name: part for name, part in value.items() if name != 'paramwise_cfg'}
+    ours = dict(type='OptimWrapper', optimizer=optimizer)
+    if paramwise := value.get('paramwise_cfg'):
+        if 'bias_decay_mult' in paramwise:  # of 0.x leaves the biases of norms alone
+            paramwise = {'norm_decay_mult': 1.0, **paramwise}
+        ours['paramwise_cfg'] = paramwise
+    return {key: ours}
 
 
 def _wrapper(translation: Translation, path: str, key: str, value: str) -> dict:
@@ -353,28 +388,60 @@ def _wrapper(translation: Translation, path: str, key: str, value: str) -> dict:
 
 
 def _lr_config(translation: Translation, path: str, key: str, value: dict | None) -> dict:
-    policy, tables = (value or {}).get('policy', 'fixed').lower(), translation.tables('policy ')
-    expect(f'{path}.policy', policy, tables)
-    ours = translation.section(tables[policy], value or {}, path)
-    if not ours:
+    """A policy of 0.x, by its own words."""
+    value = value or dict(policy='Fixed')
+    names = {name.lower(): name for name in translation.tables('policy ')}
+    kind = value.get('policy')
+    if str(kind).lower() not in names:
+        expect(f'{path}.policy', kind, names.values())
+    kind = names[kind.lower()]
+    ours = translation.section(f'policy {kind}', value, path)
+    if kind == 'Fixed' and not ours.get('warmup'):
         return {}
-    if policy == 'poly':  # the last iteration is one step away from the end
-        ours['end'] = translation.theirs.get('total_iters', 0) + 1
-    translation.changed.append(f'policy {policy} is {ours["type"]}')
-    return dict(param_scheduler=[dict(ours, by_epoch=False)])
-
-
-def _step(translation: Translation, path: str, key: str, value: int | list) -> dict:
-    if isinstance(value, int):
-        return dict(type='StepLR', step_size=value)
-    return dict(type='MultiStepLR', milestones=value)
+    total = translation.theirs.get('total_iters', 0)
+    if kind in ('Poly', 'Linear', 'CosineAnnealing'):
+        ours['max_iters'] = total
+    if kind == 'CosineRestart' and sum(ours.get('periods', [])) < total:
+        raise UserError(
+            f'{path}.periods: expected periods of together at least total_iters={total}, got '
+            f'{ours.get("periods")}'
+        )
+    translation.changed.append(f'policy {kind} is PolicyLR')
+    return dict(param_scheduler=[dict(type='PolicyLR', policy=kind, by_epoch=False, **ours)])
 
 
 def _hooks(translation: Translation, path: str, key: str, value: list | None) -> dict:
+    ours = []
     for number, hook in enumerate(value or []):
-        expect(f'{path}[{number}].type', hook.get('type'), DRAWING)
-        translation.left_out.append(hook['type'])
-    return {}
+        place = f'{path}[{number}]'
+        expect(f'{place}.type', hook.get('type'), ('EMAHook', *DRAWING))
+        if hook['type'] == 'EMAHook':
+            ours.append(_average(translation, place, hook))
+        else:
+            translation.left_out.append(hook['type'])
+    return {key: ours} if ours else {}
+
+
+def _average(translation: Translation, path: str, hook: dict) -> dict:
+    if generation(translation.theirs) == 'MMagic 1.x':
+        return translation.section('EMAHook', hook, path)
+    ours = translation.section('EMAHook of 0.x', hook, path)
+    # The first momenta are (1 + iteration) / (warm_up + iteration), where that is less.
+    if hook.get('warm_up', 100) * (1 - ours['decay']) > 1:
+        raise UserError(
+            f'{path}.warm_up={hook["warm_up"]} has no counterpart in this project: expected at '
+            'most 1 / momentum, with which it has no effect'
+        )
+    translation.differs.append(
+        'EMAHook: the average begins after the first iteration, validation measures it, and '
+        'training goes on with the weights'
+    )
+    return ours
+
+
+def _momentum(translation: Translation, path: str, key: str, value: float) -> dict:
+    translation.changed.append(f'momentum={value} is decay={1 - value:.12g}')
+    return dict(decay=1 - value)
 
 
 def _hook(*kinds: str) -> Rule:
@@ -460,7 +527,16 @@ LOADER_OF_0X = LOADER | dict(
 DATASET = dict(data_root=same(), ann_file=same(), pipeline=_pipeline, test_mode=nothing())
 MASK = dict(img_shape=nothing(), dtype=nothing())
 HOOK = dict(by_epoch=nothing(False), out_dir=left_out, type=nothing())
-POLICY = dict(policy=nothing(), by_epoch=nothing(False))
+POLICY = dict(
+    policy=nothing(),
+    by_epoch=nothing(False),
+    warmup=given,
+    warmup_iters=same(),
+    warmup_ratio=same(),
+    warmup_by_epoch=nothing(False),
+)
+COSINE = dict(min_lr=given, min_lr_ratio=given)
+EMA = dict(type=same(), momentum=_momentum, interval=nothing(1), priority=same())
 
 SECTIONS: dict[str, dict[str, Rule]] = {
     'MMagic 1.x': EVERY_RUN
@@ -618,6 +694,10 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         serialize_data=nothing(),
         backend_args=nothing(None, dict(backend='local'), dict(backend='disk')),
     ),
+    'ConcatDataset': dict(
+        type=same(), datasets=_datasets, lazy_init=left_out, ignore_keys=left_out
+    ),
+    'RepeatDataset': dict(type=same(), dataset=_dataset, times=same(), lazy_init=left_out),
     'data_prefix': dict(gt=same(), img=same(), mask=same()),
     'dataset of 0.x': DATASET
     | dict(
@@ -702,20 +782,25 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         constructor=same('MultiOptimWrapperConstructor'),
         generator=same(section='wrapper'),
         disc=same(section='wrapper'),
-        paramwise_cfg=same(),
     ),
     'wrapper': dict(
         type=_wrapper,
         optimizer=same(),
+        paramwise_cfg=same(),
         accumulative_counts=same(),
         clip_grad=same(),
         loss_scale=left_out,
         dtype=left_out,
     ),
     'optimizers': dict(generator=_optimizer_of_0x, disc=_optimizer_of_0x),
-    'policy fixed': POLICY,
-    'policy step': POLICY | dict(step=_step, gamma=same()),
-    'policy poly': POLICY | dict(type=same(), power=same(), min_lr=same(name='eta_min')),
+    'policy Fixed': POLICY,
+    'policy Step': POLICY | dict(step=same(), gamma=same(), min_lr=given),
+    'policy Exp': POLICY | dict(gamma=same()),
+    'policy Inv': POLICY | dict(gamma=same(), power=same()),
+    'policy Poly': POLICY | dict(power=same(), min_lr=same()),
+    'policy Linear': POLICY | dict(target_lr=same(), start=same(), interval=same()),
+    'policy CosineAnnealing': POLICY | COSINE,
+    'policy CosineRestart': POLICY | COSINE | dict(periods=same(), restart_weights=same()),
     # the run
     'train loop': dict(
         type=becomes('TrainLoop', 'IterBasedTrainLoop'),
@@ -773,6 +858,15 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         logger=same(section='logger'),
         checkpoint=same(section='checkpoint'),
     ),
+    'EMAHook': EMA
+    | dict(
+        ema_type=nothing('ExponentialMovingAverage'),
+        begin_iter=nothing(0),
+        begin_epoch=nothing(0),
+        update_buffers=nothing(False),
+        strict_load=left_out,
+    ),
+    'EMAHook of 0.x': EMA | dict(warm_up=nothing(), resume_from=nothing(None)),
     'logger': HOOK
     | dict(
         interval=same(), ignore_last=nothing(), log_metric_by_epoch=nothing(), keep_local=nothing()
@@ -825,7 +919,8 @@ DEFAULTS = {
     'step Resize': dict(type='Resize'),
     'step Flip': dict(type='Flip'),
     'mask bbox': dict(max_bbox_delta=40, min_margin=20),
-    'policy poly': dict(type='PolyLR'),
+    'EMAHook': dict(momentum=0.0002),
+    'EMAHook of 0.x': dict(momentum=0.0002, warm_up=100),
     'train loop': dict(type='IterBasedTrainLoop', val_interval=1000),
     'logger': dict(interval=10),
     'checkpoint': dict(interval=-1, max_keep_ckpts=-1),
