@@ -5,6 +5,7 @@ import re
 from itertools import chain
 from pathlib import Path
 
+import mmcv
 import numpy as np
 import pytest
 import torch
@@ -19,7 +20,7 @@ from mmedit_gl.apis import Inpainter, init_model
 from mmedit_gl.checkpoint import read_checkpoint
 from mmedit_gl.engine import MultiOptimWrapperConstructor, Runner, load_config
 from mmedit_gl.errors import UserError
-from mmedit_gl.registry import MODELS, PARAM_SCHEDULERS
+from mmedit_gl.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
 
 NETWORKS = """
 norm_cfg = dict(type='SyncBN')
@@ -374,6 +375,13 @@ def load(theirs, name, options):
 
 
 OF_TWO_LISTS = dict(type='ImgInpaintingDataset', ann_file=['a.txt', 'b.txt'], data_prefix='p')
+BEST = "default_hooks['checkpoint']['save_best']"
+SAVED = 'default_hooks.checkpoint.save_best'
+OF_TWO_PREFIXES = [
+    dict(type='MAE', prefix='all'),
+    dict(type='MAE', mask_key='mask', prefix='hole'),
+    dict(type='SSIM', prefix='all'),
+]
 FILE_MASKS = {'train_dataloader.dataset.data_prefix.mask': 'masks'}
 
 
@@ -850,9 +858,35 @@ FILE_MASKS = {'train_dataloader.dataset.data_prefix.mask': 'masks'}
         ),
         (
             '1x',
-            "val_evaluator = dict(type='Evaluator', metrics=[dict(type='PSNR', crop_border=0)])",
-            {'val_evaluator': dict(type='InpaintingMetrics')},
+            "val_evaluator = dict(type='Evaluator', metrics=[dict(type='PSNR', crop_border=0)])"
+            f"\n{BEST} = 'PSNR'",
+            {'val_evaluator': dict(type='InpaintingMetrics'), SAVED: 'psnr'},
         ),
+        ('0x', {'test_cfg.metrics': None}, {'test_evaluator': dict(type='InpaintingMetrics')}),
+        ('1x', {'model.test_cfg': dict(metrics=None)}, {'model.disc.type': 'GLDiscs'}),
+        *(
+            ('1x', f'val_evaluator = {metrics}\n{BEST} = {given!r}', {SAVED: expected})
+            for metrics, given, expected in [
+                ([dict(type='MAE')], 'MAE', 'l1_image'),
+                ([dict(type='MAE', mask_key='mask')], 'MAE', 'l1'),
+                ([dict(type='MAE', mask_key=None)], 'auto', 'l1_image'),
+                ([dict(type='PSNR'), dict(type='MAE')], 'auto', 'psnr'),
+                ([dict(type='PSNR'), dict(type='MAE')], ['MAE'], 'l1_image'),
+                (OF_TWO_PREFIXES, 'hole/MAE', 'l1'),
+                (OF_TWO_PREFIXES, 'all/MAE', 'l1_image'),
+                (OF_TWO_PREFIXES, 'all/SSIM', 'ssim'),
+                (OF_TWO_PREFIXES, 'MAE', 'l1_image'),
+            ]
+        ),
+        (
+            '1x',
+            {
+                'default_hooks.checkpoint.save_best': ['PSNR'],
+                'default_hooks.checkpoint.rule': ['greater'],
+            },
+            {SAVED: 'psnr'},
+        ),
+        ('0x', {'evaluation.save_best': 'psnr', 'evaluation.rule': 'greater'}, {SAVED: 'psnr'}),
         (
             '1x',
             {'visualizer.vis_backends': [dict(type='VisBackend'), dict(type='WandbVisBackend')]},
@@ -1098,6 +1132,80 @@ def test_a_service_logs_at_the_interval_of_all_and_what_it_has_no_word_for_is_sa
 
 
 @pytest.mark.parametrize(
+    ('name', 'options', 'title', 'sentence'),
+    [
+        ('1x', {'train_dataloader.dataset.serialize_data': False}, 'No effect', 'serialize_data'),
+        ('1x', {'train_dataloader.dataset.recursive': True}, 'No effect', 'recursive, beside ann_'),
+        ('1x', {'val_dataloader.sampler.round_up': False}, 'No effect', 'sampler.round_up'),
+        ('1x', {'auto_scale_lr': dict(enable=False)}, 'No effect', 'auto_scale_lr'),
+        (
+            '1x',
+            {'val_dataloader.sampler.shuffle': True},
+            'Differs',
+            'val_dataloader: shuffle=True: pictures are evaluated in order',
+        ),
+        (
+            '1x',
+            {'default_hooks.checkpoint.save_last': False},
+            'Differs',
+            'save_last=False: the last iteration is saved',
+        ),
+        (
+            '1x',
+            "val_evaluator = [dict(type='MAE', prefix='all')]",
+            'Changed',
+            'all/MAE is l1_image; InpaintingMetrics measures all that it has',
+        ),
+        (
+            '1x',
+            "val_evaluator = [dict(type='MAE', mask_key='mask', scaling=255)]",
+            'Differs',
+            'l1 is MAE with scaling=100, not 255',
+        ),
+        ('1x', "val_evaluator = [dict(type='MAE')]", 'Differs', 'is MAE with scaling=100, not 1'),
+        (
+            '1x',
+            {'optim_wrapper.generator.accumulative_counts': 2},
+            'Differs',
+            'optim_wrapper.generator.accumulative_counts=2: so many gradients make a step',
+        ),
+        ('0x', {}, 'Differs', 'l1 is in percent of the range: 50 times that of 0.x'),
+        (
+            '1x',
+            steps(dict(type='Flip', keys=['gt']), mask=dict(mask_mode='file')) | FILE_MASKS,
+            'Differs',
+            "Flip: with mask_mode='file' it mirrors the mask too",
+        ),
+    ],
+)
+def test_what_has_another_meaning_or_none_is_said_where_it_is_written(
+    name, options, title, sentence, theirs, capsys
+):
+    def said(options):
+        capsys.readouterr()
+        load(theirs, name, options)
+        lines = re.split('(Changed|No effect|Differs) ', ' '.join(capsys.readouterr().err.split()))
+        return dict(zip(lines[1::2], lines[2::2])).get(title, '')
+
+    assert sentence in said(options)
+    if options:
+        assert sentence not in said({})
+
+
+@pytest.mark.parametrize('size', [(512, 513), (513, 512), (300, 200), (97, 1001), (96, 96)])
+def test_a_shorter_edge_of_theirs_gives_their_size_rounded_upwards(size, theirs):
+    resize = dict(type='Resize', keys=['gt'], scale=(-1, 256), keep_ratio=True)
+    cfg = load(theirs, '1x', steps(resize))
+    (step,) = [s for s in cfg.train_dataloader.dataset.pipeline if s.type == 'Resize']
+    init_default_scope('mmedit_gl')
+    found = TRANSFORMS.build(step)(dict(gt_img=np.zeros((*size, 3), np.uint8)))['gt_img']
+    expected = [int(edge * (256 / min(size)) + 0.5) for edge in size]
+    assert found.shape[:2] == tuple(expected)
+    theirs_shape = mmcv.imrescale(np.zeros((*size, 3), np.uint8), (np.inf, 256)).shape
+    assert found.shape == theirs_shape
+
+
+@pytest.mark.parametrize(
     ('name', 'options', 'parts'),
     [
         (
@@ -1312,6 +1420,64 @@ def test_a_service_logs_at_the_interval_of_all_and_what_it_has_no_word_for_is_sa
             ["default_hooks.timer.type: 'MyTimerHook'", "'IterTimerHook' or"],
         ),
         ('1x', {'log_processor': dict(by_epoch=True)}, ['log_processor.by_epoch: True']),
+        (
+            '1x',
+            {'model.pretrained': 'w.pth'},
+            ["model.pretrained='w.pth' has no counterpart", 'weights are given by load_from'],
+        ),
+        (
+            '1x',
+            {'auto_scale_lr': dict(enable=True, base_batch_size=96)},
+            ['auto_scale_lr.enable=True has no counterpart in this project: give the rates'],
+        ),
+        (
+            '1x',
+            {'train_dataloader.collate_fn': dict(type='my_collate')},
+            ["train_dataloader.collate_fn: {'type': 'my_collate'}", 'pseudo_collate'],
+        ),
+        (
+            '1x',
+            {'default_hooks.checkpoint.save_best': ['PSNR', 'MAE']},
+            [
+                'default_hooks.checkpoint.save_best: expected one metric, by which weights are ',
+                "kept, got ['PSNR', 'MAE']",
+            ],
+        ),
+        (
+            '1x',
+            "val_evaluator = [dict(type='PSNR')]",  # with save_best='MAE'
+            ["default_hooks.checkpoint.save_best: 'MAE' has no counterpart", "expected 'PSNR'"],
+        ),
+        (
+            '1x',
+            {'default_hooks.checkpoint.rule': 'greater'},
+            ["default_hooks.checkpoint.rule='greater' has no counterpart", 'of l1', 'is less'],
+        ),
+        (
+            '0x',
+            {'evaluation.save_best': 'psnr', 'evaluation.rule': 'less'},
+            ["evaluation.rule='less' has no counterpart", 'of psnr', 'is greater'],
+        ),
+        *(
+            ('1x', f'val_evaluator = [dict(type="MAE", {key}={value!r})]', [said])
+            for key, value, said in [
+                (
+                    'pred_key',
+                    'fake_res',
+                    "val_evaluator[0].pred_key: 'fake_res' has no counterpart",
+                ),
+                ('gt_key', 'input', "val_evaluator[0].gt_key: 'input' has no counterpart"),
+                ('mask_key', 'trimap', "val_evaluator[0].mask_key: 'trimap' has no counterpart"),
+                ('crop_border', 2, 'val_evaluator[0].crop_border=2 has no counterpart'),
+            ]
+        ),
+        ('1x', "val_evaluator = [dict(type='PSNR', scaling=100)]", ['[0].scaling=100 has no']),
+        ('1x', {'custom_hooks': ['EMAHooks']}, ["custom_hooks[0].type: 'EMAHooks'"]),
+        (
+            '1x',
+            steps(dict(type='Resize', keys=['gt'], scale=(-1, 96))),
+            ['(Resize).scale=(-1, 96): expected keep_ratio=True'],
+        ),
         ('0x', {'test_cfg.metrics': ['l1', 'niqe']}, ["test_cfg.metrics: 'niqe'"]),
         (
             '0x',

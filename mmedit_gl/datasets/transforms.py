@@ -100,10 +100,10 @@ class Resize(BaseTransform):
     """To `scale`, (width, height) in pixels, or with an int, to that length of the shorter edge.
 
     With `keep_ratio` the picture keeps its aspect: a pair is then what its longer and its shorter
-    edge have to fit into, whichever way it lies, and a float is a factor. `interpolation` is
-    `'bilinear'`, as published, or `'area'`, the mean of the pixels that each new one covers, which
-    is what shrinks a picture without jagged edges. Raises `UserError` for a scale that is none of
-    these.
+    edge have to fit into, whichever way it lies, a float is a factor, and halves of pixels are
+    rounded up, as published. `interpolation` is `'bilinear'`, as published, or `'area'`, the mean
+    of the pixels that each new one covers, which is what shrinks a picture without jagged edges.
+    Raises `UserError` for a scale that is none of these.
     """
 
     def __init__(
@@ -130,10 +130,11 @@ class Resize(BaseTransform):
         _check_no_mask(self, results)
         img, size = results['gt_img'], self.scale
         height, width = img.shape[:2]
-        if isinstance(size, int):
+        if self.keep_ratio:
+            fit = (size, np.inf) if isinstance(size, int) else size
+            size = tuple(max(1, edge) for edge in rescale_size((width, height), fit))
+        elif isinstance(size, int):
             size = tuple(round(edge * size / min(height, width)) for edge in (width, height))
-        elif self.keep_ratio:
-            size = tuple(max(1, edge) for edge in rescale_size((width, height), size))
         results['gt_img'] = cv2.resize(img, size, interpolation=self.interpolation)
         return results
 

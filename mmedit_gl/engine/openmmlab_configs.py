@@ -20,6 +20,7 @@ from mmedit_gl.engine.translation import (
     left_out,
     merged,
     nothing,
+    refused,
     same,
     spread,
     within,
@@ -50,9 +51,11 @@ LOCAL_BACKENDS += ('TensorboardVisBackend', 'TensorboardGenVisBackend')
 DRAWING = ('BasicVisualizationHook', 'VisualizationHook', 'MMEditVisualizationHook')
 DRAWING += ('GenVisualizationHook', 'EditVisualizationHook')
 TIMERS = ('IterTimerHook', 'EditIterTimerHook', 'GenIterTimerHook')
+COLLATIONS = (dict(type='pseudo_collate'), dict(type='default_collate'))
 EVALUATORS = ('Evaluator', 'EditEvaluator', 'GenEvaluator')
 # InpaintingMetrics measures all of ours, always.
 METRICS = dict(l1='l1', psnr='psnr', ssim='ssim', MAE='l1', PSNR='psnr', SSIM='ssim')
+RULES = dict(l1='less', l1_image='less', psnr='greater', ssim='greater')
 PICTURE = ('gt', 'gt_img', 'img', ['gt'], ['gt_img'], ['img'])
 
 
@@ -135,7 +138,7 @@ def _total_iters(translation: Translation, path: str, key: str, value: int) -> d
 
 
 def _model_of_0x(translation: Translation, path: str, key: str, value: dict) -> dict:
-    ours = dict(model=translation.section('model', value, path))
+    ours = dict(model=translation.section('model', {**value, 'pretrained': None}, path))
     if weights := value.get('pretrained'):
         translation.changed.append('model.pretrained is load_from')
         ours['load_from'] = weights
@@ -150,6 +153,12 @@ def _norm(translation: Translation, path: str, key: str, value: dict | None) -> 
         translation.changed.append("SyncBN is BN, with sync_bn='torch'")
         value = {**value, 'type': 'BN'}
     return {key: value}
+
+
+def _auto_scale_lr(translation: Translation, path: str, key: str, value: dict | None) -> dict:
+    if (value or {}).get('enable'):
+        raise UserError(f'{path}.enable=True has no counterpart in this project: give the rates')
+    return left_out(translation, path, key, value)
 
 
 def _phases(translation: Translation, path: str, key: str, value: dict | None) -> dict:
@@ -196,6 +205,8 @@ def _loader(translation: Translation, path: str, key: str, value: dict | None) -
         translation.changed.append(f'{sampler["type"]} is {ours["sampler"]["type"]}')
     if is_train and sampler.get('shuffle') is False:
         translation.differs.append('shuffle=False: training shuffles its pictures')
+    if not is_train and sampler.get('shuffle'):
+        translation.differs.append(f'{key}: shuffle=True: pictures are evaluated in order')
     return {key: ours}
 
 
@@ -267,6 +278,8 @@ def _pictures(translation: Translation, path: str, value: Any) -> dict:
             step['mask_config'] = dict(mask_dir=str(Path(value.get('data_root') or '', masks)))
     if not value.get('ann_file') and not value.get('recursive'):
         translation.differs.append('pictures are found in subfolders too')
+    elif value.get('ann_file') and 'recursive' in value:
+        translation.left_out.append(f'{path}.recursive, beside ann_file')
     return ours
 
 
@@ -291,10 +304,14 @@ def _pipeline(translation: Translation, path: str, key: str, value: list) -> dic
                 f'{place} has no counterpart in this project: expected one of '
                 f'{", ".join([*tables, "LoadMask", *PACKING])}'
             )
+        elif kind == 'Resize':
+            steps.append(_resize(translation, place, step))
         elif ours := translation.section(tables[kind], step, place):
             steps.append(ours)
     if len(masks) != 1:
         raise UserError(f'{path}: expected one LoadMask among its steps, got {len(masks)}')
+    if masks[0]['mask_mode'] == 'file' and any(step['type'] == 'Flip' for step in steps):
+        translation.differs.append("Flip: with mask_mode='file' it mirrors the mask too")
     return {key: [*steps, *masks, dict(type='PackInputs')]}
 
 
@@ -304,9 +321,15 @@ def _crop(translation: Translation, path: str, key: str, value: bool) -> dict:
     return dict(type=ours, allow_smaller=True)
 
 
-def _scale(translation: Translation, path: str, key: str, value: Any) -> dict:
+def _resize(translation: Translation, path: str, step: dict) -> dict:
     """With a -1 theirs scales the shorter edge to the other number."""
-    return {key: max(value) if isinstance(value, (tuple, list)) and -1 in value else value}
+    ours = translation.section('step Resize', step, path)
+    scale = ours.get('scale')
+    if isinstance(scale, (tuple, list)) and -1 in scale:
+        if not ours.get('keep_ratio'):
+            raise UserError(f'{path}.scale={scale}: expected keep_ratio=True beside a -1')
+        ours['scale'] = max(scale)
+    return ours
 
 
 def _keep_ratio(translation: Translation, path: str, key: str, value: bool) -> dict:
@@ -331,37 +354,82 @@ def _mask(translation: Translation, path: str, theirs: dict) -> dict:
 def _evaluator(translation: Translation, path: str, key: str, value: Any) -> dict:
     if value is None:
         return {key: None}
-    if isinstance(value, list) and len(value) == 1:  # one for each data set
-        (value,) = value
-    if isinstance(value, dict) and value.get('type') in EVALUATORS:
-        value = value.get('metrics') or []
-    metrics = value if isinstance(value, list) else [value]
-    for number, metric in enumerate(metrics):
-        translation.section('metric', metric, f'{path}[{number}]')
-    names = ', '.join(metric.get('type', '') for metric in metrics)
-    translation.changed.append(f'{names} are of InpaintingMetrics')
+    for number, metric in enumerate(_metrics(value)):
+        place = f'{path}[{number}]'
+        kinds = translation.tables('metric ')
+        expect(f'{place}.type', _type(metric), kinds)
+        translation.section(kinds[metric['type']], metric, place)
+        theirs, ours = _score(metric)
+        translation.changed.append(f'{theirs} is {ours}')
+        if metric['type'] == 'MAE' and (scaling := metric.get('scaling', 1)) != 100:
+            translation.differs.append(f'{ours} is {theirs} with scaling=100, not {scaling}')
+    translation.changed.append('InpaintingMetrics measures all that it has')
     return {key: dict(type='InpaintingMetrics')}
+
+
+def _metrics(evaluator: Any) -> list:
+    """What an evaluator of theirs measures, or the only one of a list."""
+    if isinstance(evaluator, list) and len(evaluator) == 1:  # one for each data set
+        (evaluator,) = evaluator
+    if isinstance(evaluator, dict) and evaluator.get('type') in EVALUATORS:
+        evaluator = evaluator.get('metrics') or []
+    return evaluator if isinstance(evaluator, list) else [evaluator]
+
+
+def _score(metric: dict) -> tuple[str, str]:
+    """The names of a metric in their log and in ours; MAE without a mask is of all pixels."""
+    kind, prefix = metric['type'], metric.get('prefix')
+    name = 'l1_image' if kind == 'MAE' and not metric.get('mask_key') else METRICS[kind]
+    return f'{prefix}/{kind}' if prefix else kind, name
 
 
 def _metrics_of_0x(translation: Translation, path: str, key: str, value: list | dict) -> dict:
     for name in value or []:
         expect(path, name, METRICS)
     translation.changed.append(f'{path}: InpaintingMetrics measures all that it has')
+    if 'l1' in (value or []):
+        translation.differs.append('l1 is in percent of the range: 50 times that of 0.x')
     return {}
 
 
-def _save_best(translation: Translation, path: str, key: str, value: str | None) -> dict:
+def _save_best(translation: Translation, path: str, key: str, value: str | list | None) -> dict:
+    """By our metric, of the first that theirs measures under this name, or with 'auto' at all."""
+    section, given = translation.theirs, value
+    for part in path.split('.')[:-1]:
+        section = section[part]
+    rule = section.get('rule')
+    if isinstance(value, (list, tuple)) and len(value) == 1:
+        (value,), rule = value, rule[0] if isinstance(rule, (list, tuple)) else rule
     if value is None:
         return {key: None}
-    name = value.rpartition('/')[2]
-    if name == 'auto':
-        evaluators = translation.theirs.get('val_evaluator') or [dict(type='l1')]
-        first = evaluators[0] if isinstance(evaluators, list) else evaluators
-        name = first.get('metrics', [first])[0]['type']
-    expect(path, name, METRICS)
-    if value != METRICS[name]:
-        translation.changed.append(f'save_best={value!r} is {METRICS[name]!r}')
-    return {key: METRICS[name]}
+    if not isinstance(value, str):
+        raise UserError(f'{path}: expected one metric, by which weights are kept, got {value!r}')
+    scores = _scores(translation.theirs.get('val_evaluator'))
+    name = next(iter(scores)) if value == 'auto' else value
+    if name not in scores:  # with another prefix or none
+        name = next((full for full in scores if Path(full).name == Path(name).name), name)
+    expect(path, name, scores)
+    ours = scores[name]
+    if rule not in (None, RULES[ours]):
+        raise UserError(
+            f'{path.removesuffix(key)}rule={rule!r} has no counterpart in this project: of {ours} '
+            f'the best is what is {RULES[ours]}'
+        )
+    if given != ours:
+        translation.changed.append(f'save_best={given!r} is {ours!r}')
+    return {key: ours}
+
+
+def _scores(evaluator: Any) -> dict[str, str]:
+    """Our names by those in their log, the first of each; of 0.x, which has no evaluator, all."""
+    if evaluator is None:
+        return {name: name for name in ('l1', 'psnr', 'ssim')}
+    scores = {}
+    for metric in _metrics(evaluator):
+        if isinstance(metric, dict) and metric.get('type') in METRICS:
+            theirs, ours = _score(metric)
+            scores.setdefault(theirs, ours)
+    return scores
 
 
 def _optimizers_of_0x(translation: Translation, path: str, key: str, value: dict) -> dict:
@@ -384,6 +452,14 @@ def _wrapper(translation: Translation, path: str, key: str, value: str) -> dict:
     expect(path, value, ('OptimWrapper', 'AmpOptimWrapper'))
     if value == 'AmpOptimWrapper':
         translation.differs.append('mixed precision is in bfloat16, which needs no scaled loss')
+    return {key: value}
+
+
+def _accumulative_counts(translation: Translation, path: str, key: str, value: int) -> dict:
+    if value != 1:
+        translation.differs.append(
+            f'{path}={value}: so many gradients make a step, where theirs makes one of each'
+        )
     return {key: value}
 
 
@@ -414,7 +490,7 @@ def _hooks(translation: Translation, path: str, key: str, value: list | None) ->
     ours = []
     for number, hook in enumerate(value or []):
         place = f'{path}[{number}]'
-        expect(f'{place}.type', hook.get('type'), ('EMAHook', *DRAWING))
+        expect(f'{place}.type', _type(hook), ('EMAHook', *DRAWING))
         if hook['type'] == 'EMAHook':
             ours.append(_average(translation, place, hook))
         else:
@@ -444,21 +520,31 @@ def _momentum(translation: Translation, path: str, key: str, value: float) -> di
     return dict(decay=1 - value)
 
 
+def _save_last(translation: Translation, path: str, key: str, value: bool) -> dict:
+    if not value:
+        translation.differs.append(f'{key}=False: the last iteration is saved')
+    return {}
+
+
 def _hook(*kinds: str) -> Rule:
     """One of these hooks, all of which ours has or needs not."""
 
     def rule(translation: Translation, path: str, key: str, value: dict | None) -> dict:
         if value is not None:
-            expect(f'{path}.type', value.get('type'), kinds)
+            expect(f'{path}.type', _type(value), kinds)
         return {}
 
     return rule
 
 
+def _type(part: Any) -> Any:
+    return part.get('type') if isinstance(part, dict) else part
+
+
 def _log_hooks(translation: Translation, path: str, key: str, value: list | None) -> dict:
     backends, every = [], translation.theirs['log_config'].get('interval')
     for number, hook in enumerate(value or []):
-        place, kind = f'{path}[{number}]', hook.get('type')
+        place, kind = f'{path}[{number}]', _type(hook)
         expect(f'{place}.type', kind, (*LOGGERS, *SERVICES))
         arguments = translation.section('log hook', hook, place)
         if hook.get('interval', every) != every:
@@ -536,6 +622,14 @@ POLICY = dict(
     warmup_by_epoch=nothing(False),
 )
 COSINE = dict(min_lr=given, min_lr_ratio=given)
+METRIC = dict(
+    type=nothing(),
+    gt_key=nothing('gt_img'),
+    pred_key=nothing('pred_img', 'fake_img'),
+    prefix=nothing(),
+    collect_device=left_out,
+)
+OF_PICTURES = dict(crop_border=nothing(0), convert_to=nothing(None), input_order=nothing('CHW'))
 EMA = dict(type=same(), momentum=_momentum, interval=nothing(1), priority=same())
 
 SECTIONS: dict[str, dict[str, Rule]] = {
@@ -545,7 +639,7 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         experiment_name=left_out,
         save_dir=left_out,
         model_wrapper_cfg=left_out,
-        auto_scale_lr=left_out,
+        auto_scale_lr=_auto_scale_lr,
         train_dataloader=_loader,
         val_dataloader=_loader,
         test_dataloader=_loader,
@@ -595,7 +689,7 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         loss_l1_hole=same(section='loss_l1_hole'),
         loss_gan=same(section='loss_gan'),
         loss_out_percep=nothing(None, False),
-        pretrained=nothing(),
+        pretrained=refused('weights are given by load_from'),
         train_cfg=_phases,
         test_cfg=spread('test_cfg of 0.x'),
     ),
@@ -665,7 +759,9 @@ SECTIONS: dict[str, dict[str, Rule]] = {
     ),
     # its pictures
     'loader': LOADER
-    | dict(sampler=same(section='sampler'), collate_fn=nothing(), dataset=_dataset),
+    | dict(
+        sampler=same(section='sampler'), collate_fn=nothing(None, *COLLATIONS), dataset=_dataset
+    ),
     'loader of 0.x': LOADER_OF_0X,
     'data': LOADER_OF_0X
     | dict(
@@ -680,8 +776,8 @@ SECTIONS: dict[str, dict[str, Rule]] = {
     'sampler': dict(
         type=nothing('InfiniteSampler', 'DefaultSampler'),
         shuffle=nothing(),
-        round_up=nothing(),
-        seed=nothing(),
+        round_up=left_out,
+        seed=left_out,
     ),
     'dataset': DATASET
     | dict(
@@ -691,7 +787,7 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         search_key=nothing(None, *PICTURE),
         filename_tmpl=nothing({}, dict(gt='{}'), dict(gt='{}', mask='{}')),
         recursive=nothing(),
-        serialize_data=nothing(),
+        serialize_data=left_out,
         backend_args=nothing(None, dict(backend='local'), dict(backend='disk')),
     ),
     'ConcatDataset': dict(
@@ -728,7 +824,7 @@ SECTIONS: dict[str, dict[str, Rule]] = {
     'step Resize': dict(
         type=same(),
         keys=nothing(*PICTURE),
-        scale=_scale,
+        scale=same(),
         keep_ratio=_keep_ratio,
         interpolation=same(),
         backend=nothing(None, 'cv2'),
@@ -787,7 +883,7 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         type=_wrapper,
         optimizer=same(),
         paramwise_cfg=same(),
-        accumulative_counts=same(),
+        accumulative_counts=_accumulative_counts,
         clip_grad=same(),
         loss_scale=left_out,
         dtype=left_out,
@@ -825,24 +921,14 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         log_with_hierarchy=same(),
         mean_pattern=same(),
     ),
-    'metric': dict(
-        type=nothing(*METRICS),
-        mask_key=nothing(None, 'mask'),
-        scaling=nothing(),
-        crop_border=nothing(0),
-        convert_to=nothing(None),
-        input_order=nothing(),
-        gt_key=nothing(),
-        pred_key=nothing(),
-        prefix=nothing(),
-        device=nothing(),
-        collect_device=nothing(),
-    ),
+    'metric MAE': METRIC | dict(mask_key=nothing(None, 'mask'), scaling=nothing(), device=left_out),
+    'metric PSNR': METRIC | OF_PICTURES,
+    'metric SSIM': METRIC | OF_PICTURES,
     'test_cfg of 0.x': dict(metrics=_metrics_of_0x),
     'evaluation': dict(
         interval=nothing(),
         save_best=within('default_hooks', within('checkpoint', _save_best)),
-        rule=nothing(),
+        rule=nothing(),  # beside save_best
         by_epoch=nothing(False),
         save_image=left_out,
         gpu_collect=left_out,
@@ -900,8 +986,8 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         interval=same(),
         max_keep_ckpts=same(),
         save_best=_save_best,
-        rule=nothing(),
-        save_last=nothing(),
+        rule=nothing(),  # beside save_best
+        save_last=_save_last,
         save_optimizer=nothing(True),
         save_param_scheduler=nothing(True),
     ),

@@ -114,6 +114,17 @@ def nothing(*values: Any) -> Rule:
     return rule
 
 
+def refused(hint: str) -> Rule:
+    """What has a counterpart elsewhere: `hint` says where; None is nothing."""
+
+    def rule(translation: Translation, path: str, key: str, value: Any) -> dict:
+        if value is not None:
+            raise UserError(f'{path}={value!r} has no counterpart in this project: {hint}')
+        return {}
+
+    return rule
+
+
 def becomes(ours: str, *theirs: str) -> Rule:
     """One of `theirs` by our name."""
 
