@@ -375,6 +375,8 @@ def load(theirs, name, options):
 
 
 OF_TWO_LISTS = dict(type='ImgInpaintingDataset', ann_file=['a.txt', 'b.txt'], data_prefix='p')
+READ, BOX = dict(type='LoadImageFromFile', key='gt_img'), dict(max_bbox_shape=9)
+NORMALIZE = dict(type='Normalize', keys=['gt_img'], mean=[127.5] * 3, std=[127.5] * 3)
 BEST = "default_hooks['checkpoint']['save_best']"
 SAVED = 'default_hooks.checkpoint.save_best'
 OF_TWO_PREFIXES = [
@@ -1138,6 +1140,33 @@ def test_a_service_logs_at_the_interval_of_all_and_what_it_has_no_word_for_is_sa
         ('1x', {'train_dataloader.dataset.recursive': True}, 'No effect', 'recursive, beside ann_'),
         ('1x', {'val_dataloader.sampler.round_up': False}, 'No effect', 'sampler.round_up'),
         ('1x', {'auto_scale_lr': dict(enable=False)}, 'No effect', 'auto_scale_lr'),
+        *(
+            ('1x', {f'model.{name}': value}, 'No effect', f'model.{name}')
+            for name, value in dict(
+                loss_tv=dict(type='MaskedTVLoss'),
+                loss_gp=dict(type='GradientPenaltyLoss'),
+                loss_composed_percep=dict(type='PerceptualLoss'),
+                loss_out_percep=True,
+            ).items()
+        ),
+        (
+            '1x',
+            steps(read=dict(type='LoadImageFromFile', key='gt', use_cache=True)),
+            'No effect',
+            '(LoadImageFromFile).use_cache',
+        ),
+        (
+            '1x',
+            steps(read=dict(type='LoadImageFromFile', key='gt', to_float32=True)),
+            'Differs',
+            'to_float32=True: what is resized is rounded to whole numbers',
+        ),
+        (
+            '1x',
+            {'optim_wrapper.disc.type': 'AmpOptimWrapper'},
+            'Differs',
+            'AmpOptimWrapper: networks compute in bfloat16, where theirs of GLInpaintor stay in',
+        ),
         (
             '1x',
             {'val_dataloader.sampler.shuffle': True},
@@ -1215,8 +1244,33 @@ def test_a_shorter_edge_of_theirs_gives_their_size_rounded_upwards(size, theirs)
         ),
         (
             '1x',
-            {'model.loss_tv': dict(type='MaskedTVLoss')},
-            ['model.loss_tv=', 'has no counterpart in this project: take it out'],
+            {'model.loss_disc_shift': dict(type='DiscShiftLoss')},
+            ['model.loss_disc_shift=', 'has no counterpart in this project: take it out'],
+        ),
+        *(
+            (
+                '1x',
+                {
+                    'model.data_preprocessor': dict(
+                        _delete_=True, type='EditDataPreprocessor', **{given: 127.5}
+                    )
+                },
+                [f'model.data_preprocessor.{missing}: expected 127.5, for the default of'],
+            )
+            for given, missing in (('mean', 'std'), ('std', 'mean'))
+        ),
+        (
+            '1x',
+            {'model.data_preprocessor.data_keys': None},
+            ['model.data_preprocessor.data_keys: None', "expected 'gt_img'"],
+        ),
+        *(
+            (
+                '0x',
+                {'data.train.pipeline': [READ, dict(type='LoadMask', mask_config=BOX), *steps]},
+                ['data.train.pipeline: expected Normalize among its steps, before GetMaskedImage'],
+            )
+            for steps in ([], [dict(type='GetMaskedImage'), NORMALIZE])
         ),
         (
             '1x',
@@ -1730,6 +1784,15 @@ def test_batch_norm_that_is_not_of_all_processes_stays_so(theirs):
     cfg = load_config(path)
     assert cfg.sync_bn is None
     assert cfg.model.encdec.encoder.norm_cfg == dict(type='BN')
+
+
+def test_a_model_of_0x_is_one_by_its_phases_alone(theirs, tmp_path):
+    theirs('0x')
+    path = tmp_path / 'model.py'
+    phases = dict(disc_step=1, start_iter=0, iter_tc=2, iter_td=3, local_size=(32, 32))
+    path.write_text(f'{NETWORKS}train_cfg = {phases}\ntest_cfg = dict()\n')
+    expected = dict(iter_tc=3, iter_td=4, local_size=(32, 32))
+    assert load_config(path).model.train_cfg == expected
 
 
 def test_processes_but_the_first_say_nothing(theirs, capsys, monkeypatch):

@@ -1,7 +1,8 @@
 """Configurations of OpenMMLab's Global&Local, of MMEditing 0.x and MMagic 1.x, in our words.
 
 `SECTIONS` says of each key of each section what becomes of it: the same, another name, nothing, or
-a value or two that alone have a counterpart. What it does not name is refused.
+a value or two that alone have a counterpart. What it does not name is refused. README.md lists what
+differs from theirs.
 """
 
 from collections.abc import Iterator
@@ -65,7 +66,8 @@ def generation(cfg: dict) -> str | None:
     preprocessor = ((cfg.get('model') or {}).get('data_preprocessor') or {}).get('type', '')
     if scope in SCOPES or (scope is None and preprocessor.rpartition('.')[2] in PREPROCESSORS):
         return 'MMagic 1.x'
-    return 'MMEditing 0.x' if scope is None and ONLY_IN_0X & cfg.keys() else None
+    is_of_0x = ONLY_IN_0X & cfg.keys() or 'iter_tc' in (cfg.get('train_cfg') or {})
+    return 'MMEditing 0.x' if scope is None and is_of_0x else None
 
 
 def translate(theirs: dict) -> tuple[dict, dict[str, list[str]]]:
@@ -153,6 +155,21 @@ def _norm(translation: Translation, path: str, key: str, value: dict | None) -> 
         translation.changed.append("SyncBN is BN, with sync_bn='torch'")
         value = {**value, 'type': 'BN'}
     return {key: value}
+
+
+def _if_true(translation: Translation, path: str, key: str, value: bool) -> dict:
+    return left_out(translation, path, key, value or None)
+
+
+def _preprocessor(translation: Translation, path: str, key: str, value: dict) -> dict:
+    ours = translation.section('data_preprocessor', value, path)
+    for name in ('mean', 'std'):
+        if value.get('type') == 'EditDataPreprocessor' and name not in value:
+            raise UserError(
+                f'{path}.{name}: expected 127.5, for the default of EditDataPreprocessor is '
+                'another in the first releases than in the last'
+            )
+    return {key: ours}
 
 
 def _auto_scale_lr(translation: Translation, path: str, key: str, value: dict | None) -> dict:
@@ -310,9 +327,24 @@ def _pipeline(translation: Translation, path: str, key: str, value: list) -> dic
             steps.append(ours)
     if len(masks) != 1:
         raise UserError(f'{path}: expected one LoadMask among its steps, got {len(masks)}')
+    if generation(translation.theirs) == 'MMEditing 0.x' and not _is_normalized(value):
+        raise UserError(f'{path}: expected Normalize among its steps, before GetMaskedImage')
     if masks[0]['mask_mode'] == 'file' and any(step['type'] == 'Flip' for step in steps):
         translation.differs.append("Flip: with mask_mode='file' it mirrors the mask too")
     return {key: [*steps, *masks, dict(type='PackInputs')]}
+
+
+def _is_normalized(steps: list[dict]) -> bool:
+    for step in steps:
+        if step['type'] in ('Normalize', 'GetMaskedImage'):
+            return step['type'] == 'Normalize'
+    return False
+
+
+def _to_float32(translation: Translation, path: str, key: str, value: bool) -> dict:
+    if value:
+        translation.differs.append('to_float32=True: what is resized is rounded to whole numbers')
+    return {}
 
 
 def _crop(translation: Translation, path: str, key: str, value: bool) -> dict:
@@ -451,7 +483,10 @@ def _optimizer_of_0x(translation: Translation, path: str, key: str, value: dict)
 def _wrapper(translation: Translation, path: str, key: str, value: str) -> dict:
     expect(path, value, ('OptimWrapper', 'AmpOptimWrapper'))
     if value == 'AmpOptimWrapper':
-        translation.differs.append('mixed precision is in bfloat16, which needs no scaled loss')
+        translation.differs.append(
+            'AmpOptimWrapper: networks compute in bfloat16, where theirs of GLInpaintor stay in '
+            'float32'
+        )
     return {key: value}
 
 
@@ -683,12 +718,16 @@ SECTIONS: dict[str, dict[str, Rule]] = {
     # the model
     'model': dict(
         type=same('GLInpaintor'),
-        data_preprocessor=same(section='data_preprocessor'),
+        data_preprocessor=_preprocessor,
         encdec=same(section='encdec'),
         disc=same(section='disc'),
         loss_l1_hole=same(section='loss_l1_hole'),
         loss_gan=same(section='loss_gan'),
-        loss_out_percep=nothing(None, False),
+        # Their GLInpaintor builds these, and does not compute them.
+        loss_composed_percep=left_out,
+        loss_gp=left_out,
+        loss_out_percep=_if_true,
+        loss_tv=left_out,
         pretrained=refused('weights are given by load_from'),
         train_cfg=_phases,
         test_cfg=spread('test_cfg of 0.x'),
@@ -703,8 +742,8 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         pad_size_divisor=nothing(1),
         pad_value=nothing(),
         pad_mode=nothing(),
-        data_keys=nothing(),
-        stack_data_sample=nothing(),
+        data_keys=nothing('gt_img', ['gt_img']),
+        stack_data_sample=nothing(True),
     ),
     'encdec': dict(
         type=same('GLEncoderDecoder'),
@@ -806,10 +845,10 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         color_type=nothing('color'),
         flag=nothing('color'),
         channel_order=nothing('bgr'),
-        to_float32=nothing(),
+        to_float32=_to_float32,
         to_y_channel=nothing(False),
-        save_original_img=nothing(),
-        use_cache=nothing(),
+        save_original_img=_if_true,
+        use_cache=_if_true,
         imdecode_backend=nothing(None, 'cv2'),
         backend=nothing(None, 'cv2'),
         io_backend=nothing('disk', 'local'),
