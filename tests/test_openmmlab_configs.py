@@ -267,6 +267,42 @@ def test_both_generations_and_the_file_converted_are_the_same_run(name, theirs, 
         assert Config(direct).get(key) == other.get(key)
 
 
+def test_a_run_of_theirs_trains_and_measures_joined_data_sets(theirs, small, tmp_path):
+    more = """
+data['train'] = dict(type='RepeatDataset', times=2, dataset=data['train'])
+data['val'] = [data['val'], dict(type='RepeatDataset', times=2, dataset=data['val'])]
+total_iters = 1
+"""
+    cfg = small(theirs('0x', more))
+    cfg.work_dir, cfg.experiment_name = str(tmp_path / 'run'), 'joined'
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    dataset = runner.train_dataloader.dataset
+    assert len(dataset) == 2 * len(dataset.datasets[0])
+    (evaluator,) = runner.val_loop.evaluator.metrics
+    paths = [picture['img_path'] for picture in evaluator.pictures]
+    assert len(paths) == 12 and paths[:4] == paths[4:8] == paths[8:] and len(set(paths)) == 4
+    assert len({str(picture['mask_bbox']) for picture in evaluator.pictures}) > 4  # drawn anew
+
+
+def test_joined_data_sets_averages_and_policies_are_converted_too(theirs, tmp_path):
+    more = """
+data['train'] = [data['train'], dict(type='RepeatDataset', times=2, dataset=data['train'])]
+lr_config = dict(policy='CosineAnnealing', min_lr=0, warmup='exp', warmup_iters=2)
+custom_hooks = [dict(type='EMAHook')]
+log_config['hooks'] = [dict(type='WandbLoggerHook', init_kwargs=dict(project='holes'))]
+optimizers['disc']['paramwise_cfg'] = dict(bias_lr_mult=2.0)
+"""
+    path, ours = theirs('0x', more), tmp_path / 'ours.py'
+    done = run_tool('convert_config.py', path, ours, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    direct, converted = load_config(path).to_dict(), load_config(ours).to_dict()
+    assert {key: value for key, value in converted.items() if key in direct} == direct
+    datasets = converted['train_dataloader']['dataset']['datasets']
+    assert [part['type'] for part in datasets] == ['ImageDataset', 'RepeatDataset']
+    assert converted['model']['trained_hole'] == 24
+
+
 def test_a_converted_file_trains_to_the_same_bits(theirs, small, tmp_path):
     path, ours = theirs('1x'), tmp_path / 'ours.py'
     assert run_tool('convert_config.py', path, ours, cwd=tmp_path).returncode == 0
