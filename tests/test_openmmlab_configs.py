@@ -1257,6 +1257,17 @@ def test_what_has_another_meaning_or_none_is_said_where_it_is_written(
         assert sentence not in said({})
 
 
+@pytest.mark.parametrize('how', ['nearest', 'bilinear', 'bicubic', 'area', 'lanczos'])
+def test_pictures_are_resized_by_their_interpolations(how, theirs):
+    resize = dict(type='Resize', keys=['gt'], scale=(20, 30), interpolation=how)
+    cfg = load(theirs, '1x', steps(resize))
+    (step,) = [s for s in cfg.train_dataloader.dataset.pipeline if s.type == 'Resize']
+    init_default_scope('mmedit_gl')
+    img = random_image(0, 48, 56)
+    found = TRANSFORMS.build(step)(dict(gt_img=img))['gt_img']
+    assert np.array_equal(found, mmcv.imresize(img, (20, 30), interpolation=how, backend='cv2'))
+
+
 @pytest.mark.parametrize('size', [(512, 513), (513, 512), (300, 200), (97, 1001), (96, 96)])
 def test_a_shorter_edge_of_theirs_gives_their_size_rounded_upwards(size, theirs):
     resize = dict(type='Resize', keys=['gt'], scale=(-1, 256), keep_ratio=True)

@@ -30,7 +30,13 @@ from mmedit_gl.errors import ImageError, UserError, check_count
 from mmedit_gl.pictures import painted
 from mmedit_gl.registry import TRANSFORMS
 
-INTERPOLATIONS = dict(area=cv2.INTER_AREA, bilinear=cv2.INTER_LINEAR)
+INTERPOLATIONS = dict(
+    area=cv2.INTER_AREA,
+    bicubic=cv2.INTER_CUBIC,
+    bilinear=cv2.INTER_LINEAR,
+    lanczos=cv2.INTER_LANCZOS4,
+    nearest=cv2.INTER_NEAREST,
+)
 
 
 @TRANSFORMS.register_module()
@@ -101,9 +107,9 @@ class Resize(BaseTransform):
 
     With `keep_ratio` the picture keeps its aspect: a pair is then what its longer and its shorter
     edge have to fit into, whichever way it lies, a float is a factor, and halves of pixels are
-    rounded up, as published. `interpolation` is `'bilinear'`, as published, or `'area'`, the mean
-    of the pixels that each new one covers, which is what shrinks a picture without jagged edges.
-    Raises `UserError` for a scale that is none of these.
+    rounded up, as published. `interpolation` is one of `INTERPOLATIONS`: `'bilinear'` as published,
+    or `'area'`, the mean of the pixels that each new one covers, which is what shrinks a picture
+    without jagged edges. Raises `UserError` for a scale that is none of these.
     """
 
     def __init__(
