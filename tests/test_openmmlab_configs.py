@@ -873,6 +873,11 @@ FILE_MASKS = {'train_dataloader.dataset.data_prefix.mask': 'masks'}
             {'custom_hooks': [dict(type='EMAHook', warm_up=50)]},
             {'custom_hooks': [dict(type='EMAHook', decay=0.9998)]},
         ),
+        (
+            '0x',
+            {'custom_hooks': [dict(type='EMAHook', momentum=0.01)]},
+            {'custom_hooks': [dict(type='EMAHook', decay=0.99)]},
+        ),
         # the run
         (
             '1x',
@@ -1483,8 +1488,24 @@ def test_a_shorter_edge_of_theirs_gives_their_size_rounded_upwards(size, theirs)
         (
             '0x',
             {'custom_hooks': [dict(type='EMAHook', momentum=0.1, warm_up=11)]},
-            ['custom_hooks[0].warm_up=11', 'at most 1 / momentum'],
+            ['custom_hooks[0].warm_up=11', 'at most 1 / momentum', 'momentum is 0.1'],
         ),
+        (
+            '0x',
+            {'custom_hooks': [dict(type='EMAHook', momentum=0.1)]},
+            ['custom_hooks[0].warm_up=100', 'at most 1 / momentum'],
+        ),
+        (
+            '1x',
+            {'custom_hooks': [dict(type='EMAHook', momentum='0.1')]},
+            ["custom_hooks[0].momentum: expected a number, got '0.1'"],
+        ),
+        (
+            '0x',
+            {'lr_config': dict(policy='CosineRestart', periods=9, min_lr=0)},
+            ['lr_config.periods: expected periods of together at least total_iters=6, got 9'],
+        ),
+        ('0x', "lr_config = 'Fixed'", ["lr_config: expected a dict, got 'Fixed'"]),
         (
             '1x',
             {'custom_hooks': [dict(type='EMAHook', ema_type='StochasticWeightAverage')]},

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from mmengine import Config
+from mmengine.utils import is_seq_of
 
 from mmedit_gl.engine.translation import (
     Rule,
@@ -173,7 +174,7 @@ def _preprocessor(translation: Translation, path: str, key: str, value: dict) ->
 
 
 def _auto_scale_lr(translation: Translation, path: str, key: str, value: dict | None) -> dict:
-    if (value or {}).get('enable'):
+    if isinstance(value, dict) and value.get('enable'):
         raise UserError(f'{path}.enable=True has no counterpart in this project: give the rates')
     return left_out(translation, path, key, value)
 
@@ -500,7 +501,9 @@ def _accumulative_counts(translation: Translation, path: str, key: str, value: i
 
 def _lr_config(translation: Translation, path: str, key: str, value: dict | None) -> dict:
     """A policy of 0.x, by its own words."""
-    value = value or dict(policy='Fixed')
+    value = dict(policy='Fixed') if value is None else value
+    if not isinstance(value, dict):
+        raise UserError(f'{path}: expected a dict, got {value!r}')
     names = {name.lower(): name for name in translation.tables('policy ')}
     kind = value.get('policy')
     if str(kind).lower() not in names:
@@ -512,10 +515,11 @@ def _lr_config(translation: Translation, path: str, key: str, value: dict | None
     total = translation.theirs.get('total_iters', 0)
     if kind in ('Poly', 'Linear', 'CosineAnnealing'):
         ours['max_iters'] = total
-    if kind == 'CosineRestart' and sum(ours.get('periods', [])) < total:
+    periods = ours.get('periods')
+    if kind == 'CosineRestart' and not (is_seq_of(periods, int) and sum(periods) >= total):
         raise UserError(
             f'{path}.periods: expected periods of together at least total_iters={total}, got '
-            f'{ours.get("periods")}'
+            f'{periods!r}'
         )
     translation.changed.append(f'policy {kind} is PolicyLR')
     return dict(param_scheduler=[dict(type='PolicyLR', policy=kind, by_epoch=False, **ours)])
@@ -538,10 +542,11 @@ def _average(translation: Translation, path: str, hook: dict) -> dict:
         return translation.section('EMAHook', hook, path)
     ours = translation.section('EMAHook of 0.x', hook, path)
     # The first momenta are (1 + iteration) / (warm_up + iteration), where that is less.
-    if hook.get('warm_up', 100) * (1 - ours['decay']) > 1:
+    given = {**DEFAULTS['EMAHook of 0.x'], **hook}
+    if given['warm_up'] * given['momentum'] > 1:
         raise UserError(
-            f'{path}.warm_up={hook["warm_up"]} has no counterpart in this project: expected at '
-            'most 1 / momentum, with which it has no effect'
+            f'{path}.warm_up={given["warm_up"]} has no counterpart in this project: expected at '
+            f'most 1 / momentum, with which it has no effect; momentum is {given["momentum"]}'
         )
     translation.differs.append(
         'EMAHook: the average begins after the first iteration, validation measures it, and '
@@ -551,6 +556,8 @@ def _average(translation: Translation, path: str, hook: dict) -> dict:
 
 
 def _momentum(translation: Translation, path: str, key: str, value: float) -> dict:
+    if not isinstance(value, (int, float)):
+        raise UserError(f'{path}: expected a number, got {value!r}')
     translation.changed.append(f'momentum={value} is decay={1 - value:.12g}')
     return dict(decay=1 - value)
 
