@@ -18,7 +18,13 @@ from mmengine.registry import init_default_scope
 
 from mmedit_gl.apis import Inpainter, init_model
 from mmedit_gl.checkpoint import read_checkpoint
-from mmedit_gl.engine import MultiOptimWrapperConstructor, Runner, load_config
+from mmedit_gl.engine import (
+    MultiOptimWrapperConstructor,
+    Runner,
+    generation,
+    load_config,
+    translate,
+)
 from mmedit_gl.errors import UserError
 from mmedit_gl.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
 
@@ -1631,6 +1637,41 @@ def test_what_would_have_an_effect_and_has_no_counterpart_is_refused_by_its_key(
     with pytest.raises(UserError) as raised:
         load(theirs, name, options)
     assert all(part in str(raised.value) for part in parts), raised.value
+
+
+def places(part, key=()):
+    """The keys to everything within a configuration."""
+    inner = dict(enumerate(part)) if isinstance(part, list) else part
+    for name, value in inner.items() if isinstance(inner, dict) else ():
+        yield (*key, name)
+        yield from places(value, (*key, name))
+
+
+@pytest.mark.parametrize('name', GENERATIONS)
+def test_a_value_of_the_wrong_kind_is_said_in_a_sentence_wherever_it_stands(name, theirs):
+    more = {
+        '1x': "custom_hooks.append(dict(type='EMAHook', momentum=0.1))",
+        '0x': "lr_config = dict(policy='CosineRestart', periods=[9], min_lr=0, warmup='linear')\n"
+        "custom_hooks = [dict(type='EMAHook', momentum=0.01, warm_up=3)]",
+    }
+    given = Config.fromfile(theirs(name, more[name])).to_dict()
+    refused = 0
+    for *above, last in list(places(given)):
+        for junk in (3, 'x', [3]):
+            cfg = copy.deepcopy(given)
+            part = cfg
+            for key in above:
+                part = part[key]
+            part[last] = junk
+            try:
+                if generation(cfg):
+                    translate(cfg)
+            except UserError as error:
+                refused += 1
+                assert '\n' not in str(error)
+    assert refused > 100
+    with pytest.raises(UserError, match=r'^model.encdec.encoder.norm_cfg: expected .* got 3: '):
+        load(theirs, name, {'model.encdec.encoder.norm_cfg': 3})
 
 
 def test_a_file_has_variables_of_its_own_but_no_settings_that_nobody_reads(theirs, capsys):

@@ -27,7 +27,7 @@ from mmedit_gl.engine.translation import (
     spread,
     within,
 )
-from mmedit_gl.errors import UserError
+from mmedit_gl.errors import UserError, concerns
 from mmedit_gl.shipped import CONFIGS
 
 SCOPES = ('mmagic', 'mmedit')
@@ -64,10 +64,13 @@ PICTURE = ('gt', 'gt_img', 'img', ['gt'], ['gt_img'], ['img'])
 def generation(cfg: dict) -> str | None:
     """Which of OpenMMLab's projects a configuration is of; None for this one."""
     scope = cfg.get('default_scope')
-    preprocessor = ((cfg.get('model') or {}).get('data_preprocessor') or {}).get('type', '')
-    if scope in SCOPES or (scope is None and preprocessor.rpartition('.')[2] in PREPROCESSORS):
+    part = cfg
+    for key in ('model', 'data_preprocessor', 'type'):
+        part = part.get(key) if isinstance(part, dict) else None
+    if scope in SCOPES or (scope is None and str(part).rpartition('.')[2] in PREPROCESSORS):
         return 'MMagic 1.x'
-    is_of_0x = ONLY_IN_0X & cfg.keys() or 'iter_tc' in (cfg.get('train_cfg') or {})
+    phases = cfg.get('train_cfg')
+    is_of_0x = ONLY_IN_0X & cfg.keys() or (isinstance(phases, dict) and 'iter_tc' in phases)
     return 'MMEditing 0.x' if scope is None and is_of_0x else None
 
 
@@ -80,7 +83,8 @@ def translate(theirs: dict) -> tuple[dict, dict[str, list[str]]]:
     translation = Translation(theirs, SECTIONS, DEFAULTS)
     ours = translation.section(generation(theirs), theirs, '')
     if 'model' in ours:
-        ours['model']['trained_hole'] = _trained_hole(ours)
+        with concerns('mask_config.max_bbox_shape: expected a number of pixels, or a pair of them'):
+            ours['model']['trained_hole'] = _trained_hole(ours)
         ours['sync_bn'] = _sync_bn(theirs['model'])
     if 'train_dataloader' in ours:
         translation.differs.append("the generator's last convolution begins closer to zero")
@@ -102,7 +106,7 @@ def _without_packages(value: Any) -> Any:
 
 def _sync_bn(model: dict) -> str | None:
     """What `sync_bn` is for networks whose every batch norm is SyncBN, or none."""
-    kinds = {norm.get('type') for norm in _norms(model)} & {'BN', 'SyncBN'}
+    kinds = {norm['type'] for norm in _norms(model) if norm.get('type') in ['BN', 'SyncBN']}
     if len(kinds) == 2:
         raise UserError('norm_cfg: BN in some networks, SyncBN in others: expected one of them')
     return 'torch' if kinds == {'SyncBN'} else None
@@ -604,7 +608,7 @@ def _log_hooks(translation: Translation, path: str, key: str, value: list | None
 def _visualizer(translation: Translation, path: str, key: str, value: dict | None) -> dict:
     if value is None:
         return {}
-    translation.left_out.append(value.get('type', key))
+    translation.left_out.append(f'{value.get("type", key)}')
     backends = []
     for number, backend in enumerate(value.get('vis_backends') or []):
         kind = backend.get('type', '')
