@@ -1,8 +1,8 @@
 """What goes wrong on the user's side, said in one sentence."""
 
 import errno
-import os
 import math
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -123,12 +123,31 @@ def refused(begin, tmp_path, capfd):
             {
                 'train_dataloader.dataset': dict(
                     _delete_=True,
-                    type='RepeatDataset',
-                    times=2,
+                    type='ClassBalancedDataset',
+                    oversample_thr=0.1,
                     dataset=dict(type='DemoPhotos', split='val', pipeline=[]),
                 )
             },
-            "train_dataloader.dataset: .*type='RepeatDataset'",
+            "train_dataloader.dataset: .*type='ClassBalancedDataset'",
+        ),
+        (
+            {
+                'train_dataloader.dataset': dict(
+                    _delete_=True,
+                    type='RepeatDataset',
+                    times=2,
+                    dataset=dict(type='DemoPhotos', split='none', pipeline=[]),
+                )
+            },
+            'train_dataloader.dataset.dataset: DemoPhotos: expected split in',
+        ),
+        (
+            {
+                'train_dataloader.dataset': dict(
+                    _delete_=True, type='RepeatDataset', times=0, dataset=dict(type='DemoPhotos')
+                )
+            },
+            'train_dataloader.dataset: RepeatDataset: times: expected a whole number of at least 1',
         ),
         # networks, in the phases that come after days too
         ({'model.type': 'GLInpainter'}, 'model: GLInpainter is not in the'),

@@ -287,6 +287,18 @@ def test_what_surrounds_a_run_may_change(config, options):
     check_same_run('W/iter_6.pth', before, after)
 
 
+def test_the_places_of_joined_data_sets_may_change_and_their_pictures_steps_not(config):
+    def joined(step: str, **places) -> dict:
+        part = dict(type='ImageDataset', pipeline=[dict(type=step)], **places)
+        whole = dict(type='ConcatDataset', datasets=[part])
+        return changed(config, {'train_dataloader.dataset': dict(_delete_=True, **whole)})[1]
+
+    before, moved = joined('Flip', data_root='a'), joined('Flip', data_root='b', ann_file='l.txt')
+    check_same_run('W/iter_6.pth', before, moved)
+    with pytest.raises(UserError, match=r'^train_dataloader.dataset.datasets.0.pipeline.0.type: '):
+        check_same_run('W/iter_6.pth', before, joined('Resize', data_root='a'))
+
+
 @pytest.mark.parametrize(
     ('was', 'now', 'sentence'),
     [

@@ -17,6 +17,7 @@ from .openmmlab_configs import generation, translate
 from .optimizers import AmpOptimWrapper, MultiOptimWrapperConstructor
 from .processes import PictureLoader, shared_work
 from .runner import Runner, TrainLoop, checkpoints
+from .schedules import PolicyLR
 from .translation import wrapped
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     'Options',
     'PhaseHook',
     'PictureLoader',
+    'PolicyLR',
     'Runner',
     'RuntimeInfoHook',
     'SkippedImagesHook',

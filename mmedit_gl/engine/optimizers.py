@@ -17,13 +17,17 @@ class MultiOptimWrapperConstructor:
     """Builds `optim_wrapper=dict(generator=dict(...), disc=dict(...))`.
 
     Each entry is the configuration of an optimizer wrapper for the model's network of that name;
-    None leaves it out. Raises `UserError` for a name that the model does not have, and for a rate,
-    a bound or a number of steps that is none.
+    None leaves it out. Its `paramwise_cfg` is that of mmengine, by names within the network. Raises
+    `UserError` for a name that the model does not have, and for a rate, a bound or a number of
+    steps that is none.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None):
+        if paramwise_cfg is not None:  # mmengine's place for it
+            raise UserError(
+                'paramwise_cfg: expected in generator or disc, whose parameters it is about'
+            )
         self.optim_wrapper_cfg = optim_wrapper_cfg
-        self.paramwise_cfg = paramwise_cfg
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:
         wrappers = {}
@@ -39,7 +43,9 @@ class MultiOptimWrapperConstructor:
                 if isinstance(kind := cfg['optimizer']['type'], str) and kind not in OPTIMIZERS:
                     raise UserError(f"expected an optimizer of torch, as 'Adam', got {kind!r}")
             with configures(name):
-                build = DefaultOptimWrapperConstructor(cfg, self.paramwise_cfg)
+                cfg = dict(cfg)
+                paramwise_cfg = cfg.pop('paramwise_cfg', None)
+                build = DefaultOptimWrapperConstructor(cfg, paramwise_cfg)
                 wrappers[name] = build(getattr(model, name))
                 _check_numbers(wrappers[name])
         return OptimWrapperDict(**wrappers)

@@ -17,9 +17,9 @@ MAY_CHANGE = (
         f'train_dataloader.{key}'
         for key in (
             *('num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor', 'timeout'),
-            *('multiprocessing_context', 'dataset.data_root', 'dataset.data_prefix*'),
-            *('dataset.ann_file', 'dataset.backend_args*', 'batch_size'),  # see `_check_step`
-            *(f'dataset.pipeline.*.{key}' for key in ('mask_dir', 'mask_list_file', 'prefix')),
+            *('multiprocessing_context', 'dataset.*data_root', 'dataset.*data_prefix*'),
+            *('dataset.*ann_file', 'dataset.*backend_args*', 'batch_size'),  # see `_check_step`
+            *(f'dataset.*pipeline.*.{key}' for key in ('mask_dir', 'mask_list_file', 'prefix')),
         )
     ),
 )
