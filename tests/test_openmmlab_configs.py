@@ -1943,7 +1943,7 @@ def test_a_model_of_0x_is_one_by_its_phases_alone(theirs, tmp_path):
     path = tmp_path / 'model.py'
     phases = dict(disc_step=1, start_iter=0, iter_tc=2, iter_td=3, local_size=(32, 32))
     path.write_text(f'{NETWORKS}train_cfg = {phases}\ntest_cfg = dict()\n')
-    expected = dict(iter_tc=3, iter_td=4, local_size=(32, 32))
+    expected = dict(disc_step=1, iter_tc=3, iter_td=4, local_size=(32, 32))
     assert load_config(path).model.train_cfg == expected
 
 

@@ -215,7 +215,7 @@ def refused(begin, tmp_path, capfd):
             'optim_wrapper.disc: optimizer.lr: expected a number of at least 0, got inf',
         ),
         (
-            {'optim_wrapper.paramwise_cfg': dict(bias_lr_mult=-1)},
+            {'optim_wrapper.generator.paramwise_cfg': dict(bias_lr_mult=-1)},
             'optim_wrapper.generator: optimizer.lr: expected a number of at least 0, got -0.0004',
         ),
         *(

@@ -164,7 +164,7 @@ def as_theirs(path: Path, model: nn.Module, wrapped: bool) -> dict:
 def test_a_checkpoint_of_openmmlab_goes_on_to_the_same_bits(
     config, tmp_path, paramwise, wrapped, done
 ):
-    options = {'train_cfg.max_iters': 7, 'optim_wrapper.paramwise_cfg': paramwise}
+    options = {'train_cfg.max_iters': 7, 'optim_wrapper.generator.paramwise_cfg': paramwise}
     runner, _ = train(config, tmp_path / 'whole', **options)
     theirs = as_theirs(tmp_path / f'whole/iter_{done}.pth', runner.model, wrapped)
     own = [name for name, _ in runner.model.generator.named_parameters('generator')]
