@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from mmedit_gl.datasets import bbox2mask, free_form_mask, irregular_mask, random_bbox
 from mmedit_gl.errors import UserError, one_sentence_errors
+from mmedit_gl.files import make_folder, whole
 
 MAX_ATTEMPTS = 1000
 LIST, STATISTICS = 'list.txt', 'masks.json'
@@ -103,7 +103,7 @@ def draw(args: argparse.Namespace, number: int) -> np.ndarray:
 
 def write(args: argparse.Namespace, folder: Path) -> None:
     """Draw all masks into a new folder, with their list and their statistics."""
-    folder.mkdir(parents=True)
+    folder.mkdir()
     shares = {}
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn()) as progress:
         for number in progress.track(range(args.count), description='Drawing'):
@@ -127,15 +127,9 @@ def main() -> None:
     args = parse_args()
     check(args)
     folder = args.folder.resolve()
-    beside = folder.with_name(f'{folder.name}.part')
-    try:
-        shutil.rmtree(beside, ignore_errors=True)  # of a run that was killed
-        write(args, beside)
-        beside.replace(folder)
-    except OSError as error:
-        raise UserError(f'cannot write {args.folder}: {error.strerror}') from None
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    make_folder(folder.parent)
+    with whole(folder) as part:
+        write(args, part)
     print(f'{args.count} masks are in {args.folder}, listed in {args.folder / LIST}')
 
 
