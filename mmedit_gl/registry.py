@@ -18,6 +18,7 @@ OPTIM_WRAPPERS = _child(mmengine.OPTIM_WRAPPERS, 'engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(mmengine.OPTIM_WRAPPER_CONSTRUCTORS, 'engine')
 LOOPS = _child(mmengine.LOOPS, 'engine')
 HOOKS = _child(mmengine.HOOKS, 'engine')
+VISBACKENDS = _child(mmengine.VISBACKENDS, 'engine')
 METRICS = _child(mmengine.METRICS, 'evaluation')
 
 # mmengine builds these by the same scope; the project adds nothing to them.
@@ -25,5 +26,4 @@ EVALUATORS = _child(mmengine.EVALUATOR)
 LOG_PROCESSORS = _child(mmengine.LOG_PROCESSORS)
 OPTIMIZERS = _child(mmengine.OPTIMIZERS)
 PARAM_SCHEDULERS = _child(mmengine.PARAM_SCHEDULERS)
-VISBACKENDS = _child(mmengine.VISBACKENDS)
 VISUALIZERS = _child(mmengine.VISUALIZERS)
