@@ -77,11 +77,13 @@ def in_words(error: Exception) -> str:
 
 def reason(error: Exception) -> str:
     """What an exception of any class says, in one line; of the system's without number and file."""
+    if isinstance(cause := getattr(error, 'reason', None), Exception):  # of urllib
+        return reason(cause)
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror
     elif isinstance(error, KeyError) and len(error.args) == 1:  # which str() would quote
         text = str(error.args[0])
-        text += ' is missing' if text.isidentifier() else ''
+        text += ' is missing' if len(text.split()) == 1 else ''
     else:
         text = str(error)
     return ' '.join(text.split()) or type(error).__name__

@@ -18,7 +18,7 @@ from mmedit_gl.datasets.preparation import (
     scan,
 )
 from mmedit_gl.datasets.progress import progress_bar
-from mmedit_gl.errors import UserError, one_sentence_errors
+from mmedit_gl.errors import UserError, one_sentence_errors, reason
 from mmedit_gl.files import make_folder, whole
 
 PARTITION, MAPPING = 'list_eval_partition.txt', 'CelebA-HQ-to-CelebA-mapping.txt'
@@ -82,7 +82,9 @@ def unpack(archive: Path, folder: Path) -> None:
                 for name, entry in progress.track(entries.items(), description='Unpacking'):
                     unpack_entry(opened, entry, folder / name)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise UserError(f'cannot unpack {archive} ({error}): is it a whole zip file?') from None
+        raise UserError(
+            f'cannot unpack {archive} ({reason(error)}): is it a whole zip file?'
+        ) from None
 
 
 def unpack_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> None:
