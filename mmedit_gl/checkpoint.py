@@ -14,7 +14,8 @@ from mmengine.logging import HistoryBuffer
 from torch import Tensor, nn
 from torch.serialization import safe_globals
 
-from mmedit_gl.errors import UserError
+from mmedit_gl.errors import UserError, reason
+from mmedit_gl.files import make_folder
 
 # What a wrapper for several processes, of the model or of each network, puts into a name.
 WRAPPED = re.compile(r'(generator\.|disc\.|)module\.')
@@ -217,11 +218,11 @@ def _download(url: str) -> Path:
         raise UserError(f'cannot download {url}: expected the address of a file')
     path = Path(torch.hub.get_dir()) / 'checkpoints' / name
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
             torch.hub.download_url_to_file(url, str(path))
         except (OSError, ValueError, HTTPException) as error:
-            raise UserError(f'cannot download {url}: {error}') from None
+            raise UserError(f'cannot download {url}: {reason(error)}') from None
     return path
 
 

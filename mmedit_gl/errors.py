@@ -79,12 +79,30 @@ def concerns(what: str) -> Iterator[None]:
         raise UserError(f'{what}: {_sentence(error)}') from error
 
 
+def in_words(error: Exception) -> str:
+    """What an exception of any class says, in one line, with the file that it is about."""
+    file = getattr(error, 'filename', None) if isinstance(error, OSError) else None
+    return f'{reason(error)}: {file}' if file else reason(error)
+
+
+def reason(error: Exception) -> str:
+    """What an exception of any class says, in one line; of the system's without number and file."""
+    if isinstance(cause := getattr(error, 'reason', None), Exception):  # of urllib
+        return reason(cause)
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror
+    elif isinstance(error, KeyError) and len(error.args) == 1:  # which str() would quote
+        text = str(error.args[0])
+        text += ' is missing' if len(text.split()) == 1 else ''
+    else:
+        text = str(error)
+    return ' '.join(text.split()) or type(error).__name__
+
+
 def _sentence(error: Exception) -> str:
-    """The first sentence of what an exception of any class says."""
-    text = ' '.join(str(error.args[0] if error.args else error).split()).partition('. ')[0]
-    if isinstance(error, KeyError) and text.isidentifier():
-        return f'{text} is missing'
-    return text or type(error).__name__
+    """The first sentence of what an exception says; a path may hold what ends one."""
+    text = in_words(error)
+    return text if isinstance(error, OSError) else text.partition('. ')[0]
 
 
 def _given(part: object) -> str:
@@ -130,9 +148,10 @@ def one_sentence_errors() -> Iterator[None]:
         _drop_unread()
         raise
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        message, status = f'{error}: make room, and begin again; a training goes on by --resume', 2
+        message = f'{in_words(error)}: make room, and begin again; a training goes on by --resume'
+        status = 2
     except KeyboardInterrupt:
         message, status = 'interrupted', 130
     else:

@@ -19,11 +19,11 @@ OPTIM_WRAPPER_CONSTRUCTORS = _child(mmengine.OPTIM_WRAPPER_CONSTRUCTORS, 'engine
 PARAM_SCHEDULERS = _child(mmengine.PARAM_SCHEDULERS, 'engine')
 LOOPS = _child(mmengine.LOOPS, 'engine')
 HOOKS = _child(mmengine.HOOKS, 'engine')
+VISBACKENDS = _child(mmengine.VISBACKENDS, 'engine')
 METRICS = _child(mmengine.METRICS, 'evaluation')
 
 # mmengine builds these by the same scope; the project adds nothing to them.
 EVALUATORS = _child(mmengine.EVALUATOR)
 LOG_PROCESSORS = _child(mmengine.LOG_PROCESSORS)
 OPTIMIZERS = _child(mmengine.OPTIMIZERS)
-VISBACKENDS = _child(mmengine.VISBACKENDS)
 VISUALIZERS = _child(mmengine.VISUALIZERS)

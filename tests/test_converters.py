@@ -656,7 +656,8 @@ def test_a_folder_that_cannot_be_split_is_refused(refused):
     for share in (0, 1, 'nan'):
         assert 'expected --val between 0 and 1' in refused('folder', 'photos', '--val', share)
     Path('file').write_text('')
-    assert 'cannot prepare the pictures: ' in refused('folder', 'photos', '--out', 'file/out')
+    line = refused('folder', 'photos', '--out', 'file/out')
+    assert line == 'error: cannot make the folder file/out: Not a directory'
 
 
 def datasets(name: str, root: Path, **options) -> list[ImageDataset]:

@@ -203,7 +203,6 @@ def test_only_files_that_are_whole_are_not_fetched_again(server, fetch):
     Path('out', names[b'first']).unlink()
     Path('out', names[b'second']).write_bytes(b'SECOND')
     Path('out', names[b'third']).write_bytes(b'thi')
-    Path('out', f'{names[b"first"]}.part').write_bytes(b'fi')  # of a run that was killed
     server.requests.clear()
     assert fetch('list.tsv', 'out')[0] == 0
     assert sorted(server.requests) == [f'/some/photos/{COMMIT}/a/{i}.jpg' for i in range(3)]
@@ -298,7 +297,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(server, fetch):
     Path('file').write_text('')
     status, _, error = fetch('list.tsv', 'file/out')
     assert status == 2
-    assert error.startswith('error: cannot prepare the pictures: ')
+    assert error == 'error: cannot make the folder file/out: Not a directory\n'
 
 
 def test_the_list_of_the_small_model_names_a_licence_and_a_credit_where_one_is_due():

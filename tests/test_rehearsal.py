@@ -1,9 +1,12 @@
 """Whatever a configuration asks for that cannot be had is said before the first iteration."""
 
 import itertools
+import os
 import re
+import subprocess
 from argparse import ArgumentParser
 from pathlib import Path
+from urllib.error import URLError
 
 import cv2
 import numpy as np
@@ -15,7 +18,7 @@ from torch import nn
 
 from mmedit_gl.apis import Inpainter
 from mmedit_gl.engine import Options, Runner, load_config
-from mmedit_gl.errors import UserError, configures, one_sentence_errors
+from mmedit_gl.errors import UserError, concerns, configures, one_sentence_errors
 from mmedit_gl.registry import METRICS, MODELS
 
 NAMES = itertools.count()
@@ -493,6 +496,54 @@ def test_keys_within_one_another_make_a_path_and_sentences_that_have_it_stay():
         raise UserError('a.b: expected 3')
     with pytest.raises(UserError, match=r'^a: ZeroDivisionError$'), configures('a'):
         raise ZeroDivisionError
+
+
+# What str() gives of these is a number, a quoted key or an encoding.
+WORDS = {
+    'No such file or directory: none/a. b': lambda: Path('none/a. b').read_text(),
+    'Is a directory: /': lambda: Path('/').read_text(),
+    'File exists: /proc': lambda: Path('/proc').mkdir(),
+    'No space left on device': lambda: Path('/dev/full').write_text('a'),
+    'no disk': lambda: throw(OSError('no disk')),
+    'OSError': lambda: throw(OSError()),
+    'model.encdec is missing': lambda: {}['model.encdec'],
+    '3 is missing': lambda: {}[3],
+    'No class of that name': lambda: throw(KeyError('No class of that name')),
+    "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte": b'\xff'.decode,
+    'Connection refused': lambda: throw(URLError(ConnectionRefusedError(111, os.strerror(111)))),
+    "Command '['false']' returned non-zero exit status 1.": lambda: subprocess.run(
+        ['false'], check=True
+    ),
+}
+
+
+def throw(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize('said', WORDS)
+def test_what_the_system_says_is_said_in_words_with_the_file(said):
+    for context in (configures('key'), concerns('key')):
+        with pytest.raises(UserError) as refused, context:
+            WORDS[said]()
+        assert str(refused.value) == f'key: {said}'
+
+
+def test_a_folder_of_a_visualizer_that_cannot_be_made_is_named(refused):
+    backend = dict(type='LocalVisBackend', save_dir='/dev/null/none')
+    options = {'visualizer.vis_backends': [backend]}
+    said = "visualizer: Not a directory: /dev/null/none (given type='Visualizer')"
+    assert refused(options) == said
+
+
+def test_a_machine_without_slurm_is_told_what_it_lacks(refused, monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setenv('PATH', str(tmp_path))
+    monkeypatch.delenv('MASTER_ADDR', raising=False)
+    for name in ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'):
+        monkeypatch.setenv(name, '1')
+    said = '--launcher slurm: No such file or directory: scontrol'
+    assert refused({'launcher': 'slurm'}) == said
 
 
 def test_a_value_on_the_command_line_keeps_its_spaces():

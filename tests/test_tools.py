@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import runpy
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
 from test_checkpoint import Reduced
-from test_runner import pictures_with_bad_ones
+from test_runner import pictures_with_bad_ones, read_log
 
 import mmedit_gl
 from mmedit_gl.apis import Inpainter, init_model
@@ -413,6 +414,44 @@ def test_arguments_of_the_test_that_do_not_fit_together_are_refused(tool, args, 
     status, stdout, stderr = tool('test.py', *args)
     assert (status, stdout) == (2, '')
     assert message in stderr
+
+
+def test_strips_that_a_disk_cannot_hold_end_a_test_with_the_name_of_the_file(
+    trained, config, tmp_path, tool
+):
+    shown = tmp_path / 'shown'
+    options = ('--work-dir', tmp_path / 'work', '--show-dir', shown)
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Less than a strip, more than what else is written.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (14_000, former[1]))
+    try:
+        ended = tool(
+            *('test.py', config, trained[0] / 'iter_6.pth', *options),
+            *('--cfg-options', 'log_level=ERROR', 'visualizer=None'),
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    name = 'shown/00000_Places365_val_00000000.png'
+    assert one_sentence(*ended) == f'error: cannot write {tmp_path / name}: File too large'
+    assert list(shown.iterdir()) == []
+
+
+@pytest.mark.parametrize('option', ['--show-dir', '--report', '--out'])
+def test_a_place_where_nothing_can_be_written_is_refused_before_the_test(
+    trained, config, tmp_path, tool, option
+):
+    place = '/proc/self/fd/m.json' if option == '--out' else '/proc/self/fd'
+    args = (config, trained[0] / 'iter_6.pth', '--work-dir', tmp_path, option, place)
+    line = one_sentence(*tool('test.py', *args))
+    assert line.startswith('error: cannot write to the folder /proc/self/fd: ')
+    if option != '--show-dir':
+        place = tmp_path / 'made'
+        (place / 'report.html').mkdir(parents=True)
+        line = one_sentence(*tool('test.py', *args[:-1], place))
+        file = place / 'report.html' if option == '--report' else place
+        why = 'it is a folder, expected the name of a file'
+        assert line == f'error: cannot write {file}: {why}'
+    assert 'l1: ' not in read_log(tmp_path)  # that it measures
 
 
 def test_amp_and_load_from_train_on_from_weights(trained, config, tmp_path, tool):

@@ -12,6 +12,7 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from mmedit_gl.datasets import bbox2mask, free_form_mask, irregular_mask, random_bbox
 from mmedit_gl.errors import UserError, one_sentence_errors
+from mmedit_gl.files import make_folder, saying
 
 MAX_ATTEMPTS = 1000
 LIST, STATISTICS, UNFINISHED = 'list.txt', 'masks.json', 'unfinished.part'
@@ -132,14 +133,13 @@ def main() -> None:
     check(args)
     is_new, unfinished = not args.folder.exists(), args.folder / UNFINISHED
     try:
-        args.folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
-        write(args, unfinished)
-        # The folder itself stays, for a shell may be in it; the masks come before their list.
-        for path in sorted(unfinished.iterdir()):
-            path.replace(args.folder / path.name)
-    except OSError as error:
-        raise UserError(f'cannot write {args.folder}: {error.strerror}') from None
+        make_folder(args.folder)
+        with saying(f'cannot write {args.folder}'):
+            shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
+            write(args, unfinished)
+            # The folder itself stays, for a shell may be in it; the masks come before their list.
+            for path in sorted(unfinished.iterdir()):
+                path.replace(args.folder / path.name)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
         if is_new and args.folder.is_dir() and not any(args.folder.iterdir()):

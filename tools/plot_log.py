@@ -13,6 +13,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from mmedit_gl.errors import UserError, one_sentence_errors
 from mmedit_gl.evaluation.report import METRICS
+from mmedit_gl.files import check_place, make_folder, whole
 from mmedit_gl.models import Phase
 
 OF_PIXELS = ('loss_l1_hole', 'loss_l1_valid', 'loss_mean_colour')
@@ -159,13 +160,12 @@ def main() -> None:
     args = parse_args()
     if args.out.suffix != '.png':
         raise UserError(f'--out: expected a .png file, got {args.out}')
+    make_folder(args.out.parent)
+    check_place(args.out)
     figure = draw({str(path): read_log(path) for path in args.logs})
-    try:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        with matplotlib.rc_context({'axes.formatter.min_exponent': 4}):  # 0.2, not 2 x 10^-1
-            figure.savefig(args.out, dpi=120)
-    except OSError as error:
-        raise UserError(f'cannot write {args.out}: {error.strerror}') from error
+    rounded = matplotlib.rc_context({'axes.formatter.min_exponent': 4})  # 0.2, not 2 x 10^-1
+    with rounded, whole(args.out) as part:
+        figure.savefig(part, format='png', dpi=120)
     print(f'The losses, metrics and phases are drawn in {args.out}')
 
 

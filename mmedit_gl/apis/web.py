@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from mmedit_gl.apis.inpainter import MODES, Inpainter
-from mmedit_gl.errors import ImageError, UserError
+from mmedit_gl.errors import ImageError, UserError, reason
 from mmedit_gl.pictures import FORMATS, Picture, read_hole, read_picture, write_picture
 
 os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
@@ -225,9 +225,8 @@ def serve(
             server.bind((host, port))
             port = server.getsockname()[1]
     except (OSError, OverflowError) as error:
-        reason = getattr(error, 'strerror', None) or error
         raise UserError(
-            f'cannot serve at {host}:{port}: {reason}; give another --port or --host'
+            f'cannot serve at {host}:{port}: {reason(error)}; give another --port or --host'
         ) from None
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix='mmedit_gl_', ignore_cleanup_errors=True) as folder:

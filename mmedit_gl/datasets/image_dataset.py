@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from mmedit_gl.datasets.database import NAMES, check_database, read_entry
 from mmedit_gl.datasets.names import find_pictures, read_lines, read_list
-from mmedit_gl.errors import ImageError, UserError, check_count
+from mmedit_gl.errors import ImageError, UserError, check_count, reason
 from mmedit_gl.registry import DATASETS, TRANSFORMS
 
 MAX_ATTEMPTS = 20
@@ -30,7 +30,7 @@ def read_image(
     try:
         content = read_entry(path, backend_args) if backend_args else mmengine.fileio.get(path)
     except OSError as error:
-        raise ImageError(f'cannot read {path}: {error.strerror}') from None
+        raise ImageError(f'cannot read {path}: {reason(error)}') from None
     try:
         img = cv2.imdecode(np.frombuffer(content, np.uint8), flag) if content else None
     except cv2.error:

@@ -17,7 +17,8 @@ from mmedit_gl.datasets.checking import Known, check, stamp
 from mmedit_gl.datasets.names import SUFFIXES, Names, find_pictures, read_back
 from mmedit_gl.datasets.packing import pack, refuse_database
 from mmedit_gl.datasets.progress import progress_bar
-from mmedit_gl.errors import UserError
+from mmedit_gl.errors import UserError, in_words
+from mmedit_gl.files import make_folder, whole
 
 PICTURES, CHECKED, LEFT_OUT = 'pictures', 'checked.tsv', 'left_out.txt'
 
@@ -56,7 +57,7 @@ def file_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f'cannot prepare the pictures: {error}') from None
+        raise UserError(f'cannot prepare the pictures: {in_words(error)}') from None
 
 
 def find_file(name: str, *folders: Path) -> Path | None:
@@ -75,7 +76,7 @@ def link(source: Path, out: Path) -> str:
     """
     if not source.is_dir():
         raise UserError(f'no folder {source}: the pictures are expected there')
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     if source.samefile(out):
         return ''
     place = out / PICTURES
@@ -180,12 +181,8 @@ def _append(path: Path) -> Iterator[TextIO]:
 @contextmanager
 def _write(path: Path, checked: TextIO) -> Iterator[TextIO]:
     """A file that is at its place when it is whole, with a line in checked.tsv."""
-    beside = path.with_name(f'{path.name}.part')
-    try:
-        with beside.open('w', encoding='utf-8', newline='\n') as file:
+    with whole(path) as part:
+        with part.open('w', encoding='utf-8', newline='\n') as file:
             yield file
-        checked.write(f'{stamp(beside.stat())}\tlist\t{path.name}\n')
+        checked.write(f'{stamp(part.stat())}\tlist\t{path.name}\n')
         checked.flush()
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

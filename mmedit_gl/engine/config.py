@@ -14,7 +14,7 @@ from mmengine.utils import import_modules_from_strings
 
 from mmedit_gl.engine.openmmlab_configs import generation, translate
 from mmedit_gl.engine.translation import wrapped
-from mmedit_gl.errors import UserError
+from mmedit_gl.errors import UserError, in_words, reason
 from mmedit_gl.shipped import CONFIGS
 
 KEYS = {
@@ -55,7 +55,7 @@ class Options(DictAction):
         try:
             super().__call__(parser, namespace, values, option)
         except Exception as error:
-            parser.error(f'{option}: expected KEY=VALUE, got {" ".join(values)} ({error})')
+            parser.error(f'{option}: expected KEY=VALUE, got {" ".join(values)} ({reason(error)})')
 
     @staticmethod
     def _parse_iterable(value: str) -> Any:
@@ -115,7 +115,7 @@ def read_config(path: str | Path, options: dict | None = None) -> Config:
         for name in [name for name, value in cfg.items() if callable(value)]:
             cfg.pop(name)  # what a file in pure Python has imported
     except Exception as error:
-        raise UserError(f'cannot read the configuration {path}: {error}') from error
+        raise UserError(f'cannot read the configuration {path}: {in_words(error)}') from error
     for key, value in tree.items():
         cfg._cfg_dict[key] = _over(cfg.get(key), value, key)  # cfg[key] would build lazy objects
     if modules := cfg.get('custom_imports'):

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from mmengine import Config
 from mmengine.device import get_device
-from mmengine.dist import broadcast, get_rank, get_world_size, is_main_process
+from mmengine.dist import broadcast, get_rank, get_world_size, is_main_process, master_only
 from mmengine.model import convert_sync_batchnorm
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import BaseLoop, LogProcessor
@@ -39,7 +39,7 @@ from mmedit_gl.engine.processes import PictureLoader, keep_memory
 from mmedit_gl.engine.rehearsal import rehearse_evaluation, rehearse_training
 from mmedit_gl.engine.same_run import check_same_run, identity
 from mmedit_gl.errors import UserError, check_count, check_number, concerns, configures
-from mmedit_gl.evaluation import make_folder
+from mmedit_gl.files import make_folder, remove_left, save_text, whole
 from mmedit_gl.registry import LOOPS
 
 # Parts of a run that go together.
@@ -153,10 +153,12 @@ class Runner(MMEngineRunner):
                 handler.addFilter(lambda record: '\n' not in record.getMessage().strip())
         return logger
 
+    @master_only
     def dump_config(self) -> None:
         """mmengine's, when training begins: a run that is refused writes over no other's."""
         if isinstance(self._train_loop, BaseLoop):
-            super().dump_config()
+            name = Path(self.cfg.filename or f'{self.timestamp}.py').name
+            save_text(self.cfg.dump(), Path(self.work_dir, name))
 
     def train(self) -> nn.Module:
         """Raises `UserError` in the folder of another run, at work or over."""
@@ -164,6 +166,8 @@ class Runner(MMEngineRunner):
             if no_lock:
                 self.logger.warning(f'{self.work_dir} cannot be locked against others: {no_lock}')
             self._check_work_dir()
+            if is_main_process():
+                remove_left(Path(self.work_dir))
             networks = self.model.parallel
             try:
                 return super().train()
@@ -413,6 +417,7 @@ class Runner(MMEngineRunner):
         step_size = self.train_dataloader.batch_size * get_world_size()
         return identity(self.cfg.to_dict(), self.param_schedulers, seed, step_size)
 
+    @master_only
     def save_checkpoint(self, out_dir: str, filename: str, *args, **kwargs) -> None:
         """Write a checkpoint; the file is complete or not there.
 
@@ -424,18 +429,12 @@ class Runner(MMEngineRunner):
             'run': self._identity(self.seed),
             'trained_with': self.model.trained_with,
         }
-        beside = Path(out_dir, f'{filename}.part')
         try:
-            super().save_checkpoint(out_dir, beside.name, *args, **kwargs)
-            if is_main_process():
-                with beside.open('rb') as file:
-                    os.fsync(file.fileno())
-                beside.replace(Path(out_dir, filename))
-        except OSError as error:
-            beside.unlink(missing_ok=True)
+            with whole(Path(out_dir, filename), synced=True) as part:
+                super().save_checkpoint(out_dir, part.name, *args, **kwargs)
+        except UserError as error:
             raise UserError(
-                f'cannot write the checkpoint {Path(out_dir, filename)} ({error}): make room, and '
-                'go on from the one before by --resume'
+                f'{error}: make room, and go on from the one before by --resume'
             ) from None
 
 

@@ -22,7 +22,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from mmedit_gl.errors import ImageError
+from mmedit_gl.errors import ImageError, reason
 from mmedit_gl.pictures.picture import EXIF_IFDS, Picture, upright
 
 # Of damaged EXIF, which nobody can mend; what is read is judged here.
@@ -97,11 +97,10 @@ def read_picture(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> Pi
     except ImageError:
         raise
     except Exception as error:  # Pillow tells of damage by SyntaxError, TypeError and others
-        reason = getattr(error, 'strerror', None) or (
-            f'it is damaged, cut short or of a rare kind ({str(error) or type(error).__name__})'
-            ', copy or save it anew'
-        )
-        raise ImageError(f'cannot read {path}: {reason}') from None
+        why = reason(error)
+        if not getattr(error, 'strerror', None):
+            why = f'it is damaged, cut short or of a rare kind ({why}), copy or save it anew'
+        raise ImageError(f'cannot read {path}: {why}') from None
 
 
 def picture_of(
@@ -122,7 +121,7 @@ def picture_of(
         except ImageError:
             raise
         except Exception as error:  # of a file that is decoded only now
-            raise ImageError(f'cannot read {name}: {error}') from None
+            raise ImageError(f'cannot read {name}: {reason(error)}') from None
     if not isinstance(image, np.ndarray):
         raise ImageError(
             f'expected {"an" if what == "image" else "a"} {what} as a path, a PIL image or an '
