@@ -298,6 +298,10 @@ def test_what_cannot_be_done_is_said_in_a_sentence(server, fetch):
     status, _, error = fetch('list.tsv', 'file/out')
     assert status == 2
     assert error == 'error: cannot make the folder file/out: Not a directory\n'
+    Path('there/failed.txt').mkdir(parents=True)
+    why = 'it is a folder, expected the name of a file'
+    assert fetch('list.tsv', 'there') == (2, '', f'error: cannot write there/failed.txt: {why}\n')
+    assert [path.name for path in Path('there').iterdir()] == ['failed.txt']
 
 
 def test_the_list_of_the_small_model_names_a_licence_and_a_credit_where_one_is_due():

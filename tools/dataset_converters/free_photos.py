@@ -15,7 +15,7 @@ from mmedit_gl.datasets.names import SUFFIXES
 from mmedit_gl.datasets.preparation import file_errors
 from mmedit_gl.datasets.progress import progress_bar
 from mmedit_gl.errors import UserError, one_sentence_errors, reason
-from mmedit_gl.files import make_folder, save_text, whole
+from mmedit_gl.files import check_place, make_folder, save_text, whole
 
 ADDRESS = 'https://raw.githubusercontent.com'
 TIMEOUT = 30  # seconds without an answer
@@ -130,6 +130,7 @@ def main() -> None:
         raise UserError(f'expected --workers of at least 1, got {args.workers}')
     photographs = read_photographs(args.list)
     make_folder(args.out)
+    check_place(args.out / FAILED)
     with ThreadPool(args.workers) as pool, progress_bar() as progress:
         reasons = pool.imap(lambda photograph: fetch(photograph, args.out), photographs)
         reasons = list(progress.track(reasons, len(photographs), description='Fetching'))
