@@ -58,7 +58,7 @@ setup(
         'mmcv-lite>=2.2,<2.3',
         'mmengine>=0.10.7,<0.11',
         'numpy',
-        'opencv-python>=5',
+        'opencv-python>=4.8',
         'pillow',
         'rich',
         'tensorboard',

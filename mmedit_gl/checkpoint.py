@@ -14,7 +14,11 @@ from mmengine.logging import HistoryBuffer
 from torch import Tensor, nn
 from torch.serialization import safe_globals
 
-from mmedit_gl.errors import UserError
+from mmedit_gl.errors import UserError, reason
+from mmedit_gl.files import make_folder
+
+# What a wrapper for several processes, of the model or of each network, puts into a name.
+WRAPPED = re.compile(r'(generator\.|disc\.|)module\.')
 
 
 def read_checkpoint(source: str | Path, map_location: str | torch.device = 'cpu') -> dict:
@@ -71,8 +75,8 @@ def _read(path: Path, map_location: str | torch.device) -> dict:
     if isinstance(checkpoint, dict) and checkpoint and _all_tensors(checkpoint):
         checkpoint = dict(state_dict=checkpoint)
     if isinstance(checkpoint, dict) and isinstance(weights := checkpoint.get('state_dict'), dict):
-        if weights and all(str(name).startswith('module.') for name in weights):  # of a wrapper
-            weights = {name.removeprefix('module.'): value for name, value in weights.items()}
+        if weights and all(WRAPPED.match(str(name)) for name in weights):
+            weights = {WRAPPED.sub(r'\1', name, count=1): value for name, value in weights.items()}
         return {**checkpoint, 'state_dict': weights}
     raise UserError(f'{path} holds no weights: expected a dict with a state_dict')
 
@@ -91,7 +95,8 @@ def _allow_message_hub() -> AbstractContextManager:
     """
     HistoryBuffer()  # fills HistoryBuffer._statistics_methods
     scalar_dtypes = [type(np.dtype(code)) for code in (np.float64, np.float32, np.int64, np.bool_)]
-    reconstruct = np._core.multiarray if hasattr(np, '_core') else np.core.multiarray
+    # A function has the name of numpy 1 or 2, by which of them the checkpoint was written.
+    reconstruct, scalar = (value.__reduce__()[0] for value in (np.empty(0), np.float64()))
     names = ('numpy._core.multiarray', 'numpy.core.multiarray')
     return safe_globals(
         [
@@ -99,8 +104,8 @@ def _allow_message_hub() -> AbstractContextManager:
             np.ndarray,
             np.dtype,
             *scalar_dtypes,
-            *((reconstruct._reconstruct, f'{name}._reconstruct') for name in names),
-            *((reconstruct.scalar, f'{name}.scalar') for name in names),
+            *((reconstruct, f'{name}._reconstruct') for name in names),
+            *((scalar, f'{name}.scalar') for name in names),
             (_history_buffer_method, 'builtins.getattr'),
         ]
     )
@@ -136,6 +141,33 @@ def discriminators_differ(model: nn.Module, state_dict: dict[str, Tensor]) -> bo
         for weights in (model.state_dict(), state_dict)
     )
     return bool(own) and bool(given) and own != given
+
+
+def optimizers_in_order(model: nn.Module, checkpoint: dict, source: str | Path) -> dict[str, dict]:
+    """The states of a checkpoint's optimizers, their parameters in the order that `model` has.
+
+    An optimizer knows its parameters by their numbers, which go as the names of its network do in
+    the `state_dict`: a network with its parts in another order has other numbers. Raises
+    `UserError` for an optimizer of more parameters or fewer.
+    """
+    states = {}
+    for network, state in checkpoint['optimizer'].items():
+        own = [name for name, _ in model.get_submodule(network).named_parameters(network)]
+        places = {name: i for i, name in enumerate(n for n in checkpoint['state_dict'] if n in own)}
+        groups = state['param_groups']
+        numbers = [number for group in groups for number in group['params']]
+        if len(numbers) != len(own) or len(groups) not in (1, len(own)):
+            raise UserError(
+                f'{source}: the optimizer of {network} has {len(numbers)} parameters in '
+                f'{len(groups)} groups: expected the {len(own)} of the network, in one group or '
+                'one in each'
+            )
+        if len(groups) == 1:
+            groups = [{**groups[0], 'params': [numbers[places[name]] for name in own]}]
+        else:
+            groups = [groups[places[name]] for name in own]
+        states[network] = {**state, 'param_groups': groups}
+    return states
 
 
 def load_weights(model: nn.Module, state_dict: dict[str, Tensor], source: str | Path) -> None:
@@ -186,11 +218,11 @@ def _download(url: str) -> Path:
         raise UserError(f'cannot download {url}: expected the address of a file')
     path = Path(torch.hub.get_dir()) / 'checkpoints' / name
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
             torch.hub.download_url_to_file(url, str(path))
         except (OSError, ValueError, HTTPException) as error:
-            raise UserError(f'cannot download {url}: {error}') from None
+            raise UserError(f'cannot download {url}: {reason(error)}') from None
     return path
 
 

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
+from mmedit_gl import __version__
 from mmedit_gl.errors import UserError, one_sentence_errors
 from mmedit_gl.shipped import TOOLS
 
@@ -16,16 +17,19 @@ def main() -> None:
     tools, arguments = find_tools(), sys.argv[1:]
     number = 2 if arguments[:1] == [CONVERT] else 1
     command = ' '.join(arguments[:number]).replace('_', '-')
-    if command in tools:
-        run(tools[command], command, arguments[number:])
-    elif command.removeprefix(CONVERT).strip() in ('', '-h', '--help'):
-        print('usage: mmedit-gl COMMAND [ARGUMENTS ...]\n')
-        for name, path in tools.items():
-            if number == 1 or name.startswith(f'{CONVERT} '):
-                print(f'  {name:<{max(map(len, tools))}}  {purpose(path)}')
-        print('\nmmedit-gl COMMAND --help tells of its arguments.')
-    else:
-        with one_sentence_errors():
+    with one_sentence_errors():
+        if command in tools:
+            run(tools[command], command, arguments[number:])
+        elif arguments == ['--version']:
+            print(f'mmedit-gl {__version__}')
+        elif command.removeprefix(CONVERT).strip() in ('', '-h', '--help'):
+            print('usage: mmedit-gl COMMAND [ARGUMENTS ...]\n')
+            for name, path in tools.items():
+                if number == 1 or name.startswith(f'{CONVERT} '):
+                    print(f'  {name:<{max(map(len, tools))}}  {purpose(path)}')
+            print('\nmmedit-gl COMMAND --help tells of its arguments.')
+            print('mmedit-gl --version tells which version this is.')
+        else:
             close = [f'did you mean {name!r}?' for name in get_close_matches(command, tools, n=1)]
             hint = ''.join(close) or 'mmedit-gl --help lists them'
             raise UserError(f'mmedit-gl has no command {command!r}: {hint}')

@@ -1,6 +1,8 @@
 """What goes wrong on the user's side, said in one sentence."""
 
 import errno
+import math
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +34,14 @@ def check_count(name: str, value: int, least: int = 1) -> None:
     """Raises `UserError` for what is no whole number of at least so many."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise UserError(f'{name}: expected a whole number of at least {least}, got {value!r}')
+
+
+def check_number(name: str, value: float, least: float = -math.inf) -> None:
+    """Raises `UserError` for what is no finite number of at least so much."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value < least:
+        bound = '' if least == -math.inf else f' of at least {least}'
+        raise UserError(f'{name}: expected a number{bound}, got {value!r}')
 
 
 @contextmanager
@@ -69,12 +79,30 @@ def concerns(what: str) -> Iterator[None]:
         raise UserError(f'{what}: {_sentence(error)}') from error
 
 
+def in_words(error: Exception) -> str:
+    """What an exception of any class says, in one line, with the file that it is about."""
+    file = getattr(error, 'filename', None) if isinstance(error, OSError) else None
+    return f'{reason(error)}: {file}' if file else reason(error)
+
+
+def reason(error: Exception) -> str:
+    """What an exception of any class says, in one line; of the system's without number and file."""
+    if isinstance(cause := getattr(error, 'reason', None), Exception):  # of urllib
+        return reason(cause)
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror
+    elif isinstance(error, KeyError) and len(error.args) == 1:  # which str() would quote
+        text = str(error.args[0])
+        text += ' is missing' if len(text.split()) == 1 else ''
+    else:
+        text = str(error)
+    return ' '.join(text.split()) or type(error).__name__
+
+
 def _sentence(error: Exception) -> str:
-    """The first sentence of what an exception of any class says."""
-    text = ' '.join(str(error.args[0] if error.args else error).split()).partition('. ')[0]
-    if isinstance(error, KeyError) and text.isidentifier():
-        return f'{text} is missing'
-    return text or type(error).__name__
+    """The first sentence of what an exception says; a path may hold what ends one."""
+    text = in_words(error)
+    return text if isinstance(error, OSError) else text.partition('. ')[0]
 
 
 def _given(part: object) -> str:
@@ -105,23 +133,40 @@ def _places(part: object, configuration: object) -> Iterator[str]:
 def one_sentence_errors() -> Iterator[None]:
     """End a command with one sentence on stderr, and the status of its `UserError`.
 
-    Ctrl-C has the status 130. Every other exception is a defect of the program and keeps its
-    traceback.
+    Ctrl-C has the status 130, and the end of what reads stdout, as `| head`, 141, both as in a
+    shell. Every other exception is a defect of the program and keeps its traceback.
     """
     try:
         yield
+        sys.stdout.flush()
     except UserError as error:
         message, status = str(error), error.status
+    except BrokenPipeError:
+        _drop_unread()
+        sys.exit(141)
+    except SystemExit:
+        _drop_unread()
+        raise
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        message, status = f'{error}: make room, and begin again; a training goes on by --resume', 2
+        message = f'{in_words(error)}: make room, and begin again; a training goes on by --resume'
+        status = 2
     except KeyboardInterrupt:
         message, status = 'interrupted', 130
     else:
         return
+    _drop_unread()
     say_error(message.strip())
     sys.exit(status)
+
+
+def _drop_unread() -> None:
+    """Flush stdout, or drop what it does not take: Python would try it again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say_error(message: object) -> None:

@@ -1,5 +1,7 @@
 import json
 import math
+import re
+import sys
 
 import cv2
 import numpy as np
@@ -105,7 +107,7 @@ PUBLISHED = dict(
 # the result of a training is the same.
 DIFFERENCES = {
     'model.train_cfg.start_iter': (None, 'start_iter'),
-    'model.train_cfg.disc_step': (None, None),  # one, the only number there is
+    'model.train_cfg.disc_step': (None, None),  # one if not said
     'model.trained_hole': (128, None),  # for the tools
     'optim_wrapper.generator.optimizer.fused': (True, None),
     'optim_wrapper.disc.optimizer.fused': (True, None),
@@ -353,6 +355,109 @@ def test_a_configuration_with_a_mistake_is_refused(tmp_path, text, message):
 def test_an_unknown_option_is_refused_like_an_unknown_key():
     with pytest.raises(UserError, match="'optim_wraper': did you mean 'optim_wrapper'"):
         load_config(CONFIGS[0], {'optim_wraper.generator.optimizer.lr': 1e-3})
+
+
+@pytest.mark.parametrize('how', ['file', 'option', 'pure python'])
+def test_custom_imports_are_imported_wherever_they_stand(tmp_path, monkeypatch, how):
+    name = f'own_modules_{how.replace(" ", "_")}'
+    (tmp_path / f'{name}.py').write_text('')
+    monkeypatch.syspath_prepend(tmp_path)
+    imports = f'custom_imports = dict(imports=[{name!r}])\n'
+    texts = {
+        'file': imports,
+        'option': '',
+        'pure python': f'from torch.optim import SGD\n{imports}',
+    }
+    options = {'custom_imports.imports': [name]} if how == 'option' else {}
+    assert name not in sys.modules
+    load_config(write(tmp_path, f'{texts[how]}_own = 1\n'), options)
+    assert name in sys.modules
+
+
+@pytest.mark.parametrize(
+    ('value', 'reason'),
+    [
+        (dict(imports=['no_such_module']), "No module named 'no_such_module'"),
+        (dict(imports=7), "custom_imports must be a list but got type <class 'int'>"),
+        (dict(import_='os'), "import_modules_from_strings.. got an unexpected .* 'import_'"),
+        ('os', '.* must be a mapping, not str'),
+    ],
+)
+def test_custom_imports_that_cannot_be_are_refused_in_one_sentence(tmp_path, value, reason):
+    begin = (
+        r'custom_imports: expected dict\(imports=\[\.\.\.\]\) of modules that Python finds, as by '
+    )
+    sentence = rf'{begin}PYTHONPATH, got {re.escape(repr(value))} \({reason}\)'
+    path = write(tmp_path, f'_own = 1\ncustom_imports = {value!r}\n')
+    for options in ({}, {'custom_imports': value}):
+        with pytest.raises(UserError) as error:
+            load_config(path if not options else write(tmp_path, '_own = 1\n'), options)
+        assert re.fullmatch(sentence, str(error.value))
+
+
+@pytest.mark.parametrize(
+    'option',
+    ['_base_=other.py', '_bbox.a=3', '_delete_=True', '_deprecation_=1', 'vis_backends=[]'],
+)
+def test_an_option_whose_name_is_for_the_file_alone_is_refused(option):
+    key, _, value = option.partition('=')
+    sentence = (
+        rf'^option {key}: a name of this kind has an effect in a file alone: give the keys that '
+    )
+    with pytest.raises(UserError, match=sentence):
+        load_config(CONFIGS[0], {key: value})
+
+
+@pytest.mark.parametrize(
+    'word', ['{{ fileBasenameNoExtension }}', '{{$HOME:none}}', '{{_base_.work_dir}}']
+)
+def test_an_option_with_what_a_file_replaces_is_refused(word):
+    with pytest.raises(
+        UserError, match=rf'^option work_dir: {re.escape(word)} is replaced in a file'
+    ):
+        load_config(CONFIGS[0], {'work_dir': f'runs/{word}'})
+
+
+@pytest.mark.parametrize(
+    ('options', 'expected'),
+    [
+        ({'_a.b.d': 5}, dict(b=dict(c=1, d=5), e=[dict(f=2), 3])),
+        ({'_a.b._delete_': True, '_a.b.d': 5}, dict(b=dict(d=5), e=[dict(f=2), 3])),
+        ({'_a.b.d': 5, '_a.b._delete_': True}, dict(b=dict(d=5), e=[dict(f=2), 3])),
+        ({'_a.b._delete_': False, '_a.b.d': 5}, dict(b=dict(c=1, d=5), e=[dict(f=2), 3])),
+        ({'_a.e.0._delete_': True, '_a.e.0.g': 5}, dict(b=dict(c=1), e=[dict(g=5), 3])),
+        ({'_a.e.0': dict(_delete_=True, g=5)}, dict(b=dict(c=1), e=[dict(g=5), 3])),
+        ({'_a.e.1': 7}, dict(b=dict(c=1), e=[dict(f=2), 7])),
+        ({'_a.n': dict(_delete_=True, g=5)}, dict(b=dict(c=1), e=[dict(f=2), 3], n=dict(g=5))),
+        ({'_a': dict(_delete_=True, g=dict(_delete_=True, h=1))}, dict(g=dict(h=1))),
+    ],
+)
+def test_options_go_over_dicts_and_lists_and_delete_what_was_there(tmp_path, options, expected):
+    text = 'compile = dict(b=dict(c=1), e=[dict(f=2), 3])\n'
+    options = {key.replace('_a', 'compile', 1): value for key, value in options.items()}
+    assert load_config(write(tmp_path, text), options).to_dict() == dict(compile=expected)
+
+
+@pytest.mark.parametrize(
+    ('options', 'sentence'),
+    [
+        (
+            {'compile.1.x': 3},
+            r'compile\.1: expected a dict for x, got 3: set compile\.1\._delete_=True to .*',
+        ),
+        ({'compile.2.x': 3}, r'compile\.2: expected a place from 0 to 1'),
+        ({'compile.x': 3}, r'compile\.x: expected a place from 0 to 1'),
+        (
+            {'resume': True, 'resume.x': 3},
+            'resume.x: resume has another option, True: give one of both',
+        ),
+    ],
+)
+def test_an_option_without_a_place_is_refused(tmp_path, options, sentence):
+    path = write(tmp_path, 'compile = [dict(f=2), 3]\n')
+    with pytest.raises(UserError) as error:
+        load_config(path, options)
+    assert re.fullmatch(f'option {sentence}', str(error.value))
 
 
 def test_a_missing_configuration_is_refused(tmp_path):

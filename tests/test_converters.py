@@ -118,6 +118,20 @@ def test_places_is_listed_in_the_order_of_the_official_lists(size, variant, devk
     assert Path('data/places365/left_out.txt').read_text() == ''
 
 
+def test_a_line_that_comes_again_is_left_out_of_places(convert):
+    root = places(Path('data/places365'))
+    path = root / 'places365_train_standard.txt'
+    lines = path.read_text().splitlines()
+    convert('places365', root, *SMALL)
+    expected = lists()
+    again = ['a/./airfield/00000002.jpg 5', lines[4], lines[1]]  # not as it was written before
+    put_text(path, [*lines[:3], *again[:1], *lines[3:], *again[1:]])
+    said = convert('places365', root, *SMALL)
+    assert said.startswith(f'{path}: left out 3 of its lines, which name a picture again\n')
+    assert 'train_list.txt: 6 of 6 pictures' in said
+    assert lists() == expected
+
+
 def test_places_under_torchvisions_folder_names_is_found(convert):
     root = places(Path('data/places365'))
     (root / 'data_large').rename(root / 'data_large_standard')
@@ -642,7 +656,8 @@ def test_a_folder_that_cannot_be_split_is_refused(refused):
     for share in (0, 1, 'nan'):
         assert 'expected --val between 0 and 1' in refused('folder', 'photos', '--val', share)
     Path('file').write_text('')
-    assert 'cannot prepare the pictures: ' in refused('folder', 'photos', '--out', 'file/out')
+    line = refused('folder', 'photos', '--out', 'file/out')
+    assert line == 'error: cannot make the folder file/out: Not a directory'
 
 
 def datasets(name: str, root: Path, **options) -> list[ImageDataset]:

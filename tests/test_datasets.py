@@ -14,16 +14,19 @@ from mmengine.dataset import DefaultSampler, default_collate
 from torch.utils.data import DataLoader
 
 from mmedit_gl.datasets import (
+    ConcatDataset,
     DemoPhotos,
     DrawSampler,
     EvaluationSampler,
     ImageDataset,
+    RepeatDataset,
     read_image,
     read_list,
 )
 from mmedit_gl.datasets.names import Names
 from mmedit_gl.datasets.samplers import shuffled
 from mmedit_gl.errors import ImageError, UserError
+from mmedit_gl.registry import DATASETS
 
 PIPELINE = [
     dict(type='LoadImageFromFile'),
@@ -377,3 +380,49 @@ def test_pictures_are_found_through_a_link(pictures, tmp_path_factory):
     assert len(ImageDataset(PIPELINE, data_root=str(root / 'data'))) == 5
     shutil.rmtree(pictures / 'sub1')
     assert len(ImageDataset(PIPELINE, data_root=str(root / 'data'))) == 3
+
+
+def test_data_sets_are_joined_and_repeated_with_the_seed_of_each_draw(pictures):
+    def part(number):
+        folder = dict(data_prefix=dict(img=f'sub{number}'))
+        return dict(type='ImageDataset', data_root=str(pictures), pipeline=PIPELINE, **folder)
+
+    whole = ConcatDataset([part(0), dict(type='RepeatDataset', dataset=part(1), times=2)])
+    parts = [DATASETS.build(part(i)) for i in (0, 1)]
+    places = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 0), (1, 1)]
+    assert len(whole) == 7
+    for index, (number, place) in enumerate(places):
+        for item, seed in ((index, (0, index)), ((index, (4, 9)), (4, 9))):
+            found, expected = whole[item], parts[number][place, seed]
+            assert found['img_path'] == expected['img_path']
+            assert torch.equal(found['gt_img'], expected['gt_img'])
+            assert found['mask_bbox'].tolist() == expected['mask_bbox'].tolist()
+    assert not torch.equal(whole[3]['gt_img'], whole[5]['gt_img'])  # another crop
+    with pytest.raises(IndexError):
+        whole[7]
+
+
+def test_joined_data_sets_are_strict_together(pictures):
+    part = dict(type='ImageDataset', data_root=str(pictures), pipeline=PIPELINE)
+    repeated = dict(type='RepeatDataset', dataset=part, times=3)
+    whole = ConcatDataset([dict(part, test_mode=True), repeated])
+    assert whole.test_mode is False
+    (pictures / 'sub0/0.PNG').write_bytes(b'GIF89a')
+    assert 'cannot read' in whole[5]['skipped']
+    whole.test_mode = True
+    assert whole.test_mode is True
+    with pytest.raises(ImageError, match='cannot read'):
+        whole[5]
+
+
+@pytest.mark.parametrize(
+    ('build', 'message'),
+    [
+        (lambda: ConcatDataset([]), r'expected a list of dicts as datasets, got \[\]'),
+        (lambda: ConcatDataset(['a']), 'expected a list of dicts as datasets'),
+        (lambda: RepeatDataset({}, 0), 'RepeatDataset: times: expected a whole number of at least'),
+    ],
+)
+def test_joined_data_sets_without_sense_are_refused(build, message):
+    with pytest.raises(UserError, match=message):
+        build()

@@ -2,12 +2,21 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import make_batch, relative_error
 
 from mmedit_gl.errors import UserError
 from mmedit_gl.models import GLDiscs, MultiLayerDiscriminator, crop, local_windows
 from mmedit_gl.models.inpaintor import composite
 from mmedit_gl.registry import MODELS
+
+
+def leaky(x):
+    return torch.where(x > 0, x, 0.2 * x)
+
+
+def identity(x):
+    return x
 
 
 @torch.no_grad()
@@ -48,6 +57,31 @@ def test_widths_double_up_to_the_maximum():
     disc = MultiLayerDiscriminator(3, 32, 4, 32, base_channels=8)
     widths = [disc.get_submodule(f'conv{i}').conv.out_channels for i in (1, 2, 3, 4)]
     assert widths == [8, 16, 32, 32]
+
+
+@pytest.mark.parametrize(
+    ('options', 'act', 'out_act'),
+    [
+        ({}, F.relu, F.relu),
+        (dict(act_cfg=dict(type='LeakyReLU', negative_slope=0.2)), leaky, F.relu),
+        (dict(out_act_cfg=dict(type='LeakyReLU', negative_slope=0.2)), F.relu, leaky),
+        (dict(act_cfg=None, out_act_cfg=None), identity, identity),
+    ],
+)
+def test_convolutions_and_the_fully_connected_layer_have_activations_of_their_own(
+    options, act, out_act
+):
+    torch.manual_seed(0)
+    disc = MultiLayerDiscriminator(
+        3, 8, 2, fc_in_channels=8 * 4, base_channels=4, norm_cfg=None, **options
+    ).double()
+    x = torch.randn(5, 3, 8, 8).double()
+    expected = x
+    for layer in (disc.conv1.conv, disc.conv2.conv):
+        expected = act(F.conv2d(expected, layer.weight, layer.bias, stride=2, padding=2))
+    fc = disc.fc.linear
+    expected = out_act(expected.reshape(5, -1) @ fc.weight.T + fc.bias)
+    torch.testing.assert_close(disc(x), expected)
 
 
 def test_pictures_of_another_size_are_refused_with_the_number_to_set():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, relative_error, shrink
+from conftest import ROOT, relative_error, run_tool, shrink
 from recorded_run import record
 
 from mmedit_gl.checkpoint import read_checkpoint
@@ -121,6 +121,7 @@ def recorded(small):
         cfg.optim_wrapper[name].optimizer = dict(type='SGD', lr=lr, momentum=0.9)
     cfg.default_hooks.checkpoint.interval = 1
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.randomness.diff_rank_seed = True  # which leaves what is drawn for pictures as it is
     cfg.dump(folder / 'plain.py')
 
     def run(name: str, **options) -> dict:
@@ -179,6 +180,20 @@ def test_two_processes_follow_one_with_the_batch_of_both(recorded, name, process
         path = vector(one, 6, network) - begin
         assert path.norm() > 1e-3 * begin.norm()
         assert relative_error(vector(work_dir, 6, network) - begin, path) < 1e-5, network
+
+
+def test_another_number_of_processes_is_refused_where_the_batch_stays(recorded, tmp_path):
+    _, two = recorded['two']
+    config = two.parent / 'plain.py'
+    done = run_tool(
+        'train.py', config, '--work-dir', 'W', '--resume', two / 'iter_3.pth', cwd=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (
+        2,
+        f'error: train_dataloader.batch_size: an iteration of the run of {two}/iter_3.pth takes 4 '
+        'pictures (2 processes with 2), and this one 2 (1 process with 2); set it to 4 to go on, '
+        'or start a new run from its weights by --load-from\n',
+    )
 
 
 def test_gradients_are_reduced_once_a_step_of_their_optimizer(recorded):

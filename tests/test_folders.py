@@ -170,6 +170,12 @@ def test_folders_are_refused_where_nothing_can_be_done_or_much_be_lost(folders):
         for places in ((target, None), (out, target)):
             with pytest.raises(UserError, match=rf'^{target} is or holds [pm], over which nothing'):
                 FolderJobs(pictures, masks, *places)
+    with pytest.raises(UserError, match=r'^m/\.\./p is the folder of pictures too: expected an'):
+        FolderJobs(pictures, Path('m/../p'), out)
+    tree(Path('only'), 'masks/a.png o/a.png')
+    message = r'^no pictures in only outside of only/masks and only/o: expected files named \.jpg, '
+    with pytest.raises(UserError, match=message):
+        FolderJobs(Path('only'), Path('only/masks'), Path('only/o'), Path('strips'))
     inside = Path('p/o'), Path('m/strips')
     assert len(list(FolderJobs(pictures, masks, *inside))) == len(JOBS)
 

@@ -120,6 +120,13 @@ def test_photographs_come_from_their_commits_as_they_are(server, fetch):
     assert Path('out/new/failed.txt').read_text() == ''
 
 
+def test_a_list_that_an_editor_saved_is_the_same(server, fetch):
+    path = put_list(*serve(server, b'one', b'two'))
+    path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes().replace(b'\n', b'\r\n'))
+    assert fetch(path, 'out')[0] == 0
+    assert sorted(pictures().values()) == [b'one', b'two']
+
+
 def test_a_name_depends_on_its_row_alone(server, fetch):
     rows = serve(server, b'one', b'two', b'three')
     fetch(put_list(*rows), 'out')
@@ -196,7 +203,6 @@ def test_only_files_that_are_whole_are_not_fetched_again(server, fetch):
     Path('out', names[b'first']).unlink()
     Path('out', names[b'second']).write_bytes(b'SECOND')
     Path('out', names[b'third']).write_bytes(b'thi')
-    Path('out', f'{names[b"first"]}.part').write_bytes(b'fi')  # of a run that was killed
     server.requests.clear()
     assert fetch('list.tsv', 'out')[0] == 0
     assert sorted(server.requests) == [f'/some/photos/{COMMIT}/a/{i}.jpg' for i in range(3)]
@@ -291,7 +297,11 @@ def test_what_cannot_be_done_is_said_in_a_sentence(server, fetch):
     Path('file').write_text('')
     status, _, error = fetch('list.tsv', 'file/out')
     assert status == 2
-    assert error.startswith('error: cannot prepare the pictures: ')
+    assert error == 'error: cannot make the folder file/out: Not a directory\n'
+    Path('there/failed.txt').mkdir(parents=True)
+    why = 'it is a folder, expected the name of a file'
+    assert fetch('list.tsv', 'there') == (2, '', f'error: cannot write there/failed.txt: {why}\n')
+    assert [path.name for path in Path('there').iterdir()] == ['failed.txt']
 
 
 def test_the_list_of_the_small_model_names_a_licence_and_a_credit_where_one_is_due():

@@ -454,6 +454,38 @@ def test_an_output_that_cannot_be_written_is_named(refused, files, tmp_path):
     assert line == f'error: cannot make the folder {files[0]}/strips: Not a directory'
 
 
+def test_a_folder_that_cannot_be_written_is_refused_before_the_network_is_there(
+    refused, files, monkeypatch
+):
+    monkeypatch.setattr(Inpainter, '__init__', None)
+    folder, why = '/proc/self/fd', 'error: cannot write to the folder /proc/self/fd: '
+    assert refused(files[0].parent, files[1], '-o', folder).startswith(why)
+    assert refused(files[0].parent, files[1], '-o', 'new', '--save-strips', folder).startswith(why)
+    assert refused(*files, '-o', 'new.png', '--save-strips', folder).startswith(why)
+
+
+def test_a_place_that_cannot_be_written_is_noticed_before_its_picture_is_completed(
+    run, files, tmp_path, monkeypatch
+):
+    (tmp_path / 'in/sub').mkdir(parents=True)
+    for name in ('in/a.png', 'in/sub/b.png'):
+        (tmp_path / name).write_bytes(files[0].read_bytes())
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out/sub').symlink_to('/proc/self/fd')
+    completed, complete = [], Inpainter.complete
+
+    def counted(self, picture, *options):
+        completed.append(picture.name)
+        return complete(self, picture, *options)
+
+    monkeypatch.setattr(Inpainter, 'complete', counted)
+    status, stdout, stderr = run('in', files[1], '-o', 'out')
+    assert status == 1
+    assert stderr.startswith('error: cannot write to the folder out/sub: ')
+    assert stdout.endswith('1 of 2 pictures completed, 1 failed: out\n')
+    assert completed == ['in/a.png']
+
+
 def test_a_folder_over_which_would_be_written_is_refused(refused, files):
     line = refused('.', 'mask.png', '-o', '.', '--overwrite')
     assert line.startswith('error: . is or holds ., over which nothing may be written: ')

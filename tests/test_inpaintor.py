@@ -12,6 +12,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 
 from mmedit_gl.errors import UserError
+from mmedit_gl.models import composite
 from mmedit_gl.registry import MODELS
 
 SMALL_DISC = dict(in_channels=3, max_channels=8, base_channels=4, fc_out_channels=8)
@@ -115,9 +116,39 @@ PAPER = dict(
 MEAN_COLOUR = dict(loss_mean_colour=dict(type='MeanColourLoss', loss_weight=0.5))
 
 
+VALID = dict(loss_l1_valid=dict(type='L1Loss', loss_weight=0.7))
+THREE_STEPS = dict(train_cfg=dict(SMALL['train_cfg'], disc_step=3))
+
+
+def with_gan(**options):
+    return dict(loss_gan=dict(type='GANLoss', loss_weight=0.001, **options))
+
+
+# What a logit x misses: of the discriminators for a real picture and for a fake one, of the
+# generator.
+MISSED = dict(
+    vanilla=(lambda x: F.softplus(-x), lambda x: F.softplus(x), lambda x: F.softplus(-x)),
+    lsgan=(lambda x: (x - 0.9) ** 2, lambda x: (x + 0.1) ** 2, lambda x: (x - 0.9) ** 2),
+    l1=(lambda x: (x - 1).abs(), lambda x: x.abs(), lambda x: (x - 1).abs()),
+    wgan=(lambda x: -x, lambda x: x, lambda x: -x),
+    hinge=(lambda x: F.relu(1 - x), lambda x: F.relu(1 + x), lambda x: -x),
+)
+
+
 @pytest.mark.usefixtures('float64')
 @pytest.mark.parametrize(
-    'options', [{}, PAPER, MEAN_COLOUR], ids=['published', 'paper', 'mean colour']
+    'options',
+    [
+        pytest.param({}, id='published'),
+        pytest.param(PAPER, id='paper'),
+        pytest.param(MEAN_COLOUR, id='mean colour'),
+        pytest.param(VALID, id='around the hole'),
+        pytest.param(THREE_STEPS, id='disc_step'),
+        pytest.param(
+            with_gan(gan_type='lsgan', real_label_val=0.9, fake_label_val=-0.1), id='lsgan'
+        ),
+        *(pytest.param(with_gan(gan_type=name), id=name) for name in ('l1', 'wgan', 'hinge')),
+    ],
 )
 def test_all_phases_follow_a_textbook_loop(options):
     model, paper = build_small(**options), options is PAPER
@@ -131,7 +162,9 @@ def test_all_phases_follow_a_textbook_loop(options):
         colour = (torch.tensor([30, 140.25, 220]).view(3, 1, 1) - 127.5) / 127.5
         hole_loss, weight = F.mse_loss, 0.0004
         optimizer, lr = torch.optim.Adadelta, 1.0
-    losses = trajectory(model, batch, optimizers(model, optimizer=optimizer, lr=lr))
+    real_miss, fake_miss, miss = MISSED[model.loss_gan.gan_type]
+    disc_step, disc_steps = (3, 0) if options is THREE_STEPS else (1, 0)
+    losses = trajectory(model, batch, optimizers(model, optimizer=optimizer, lr=lr), steps=9)
     gt_img = (batch['gt_img'].permute(0, 3, 1, 2).double() - 127.5) / 127.5
     mask = batch['mask'].double()
 
@@ -141,18 +174,19 @@ def test_all_phases_follow_a_textbook_loop(options):
 
     g_optimizer = optimizer(generator.parameters(), lr=lr)
     d_optimizer = optimizer(disc.parameters(), lr=lr)
-    for iteration in range(6):
+    for iteration in range(9):
         expected = {}
         fake_res = generator(gt_img * (1 - mask) + colour * mask, mask)
         fake_img = torch.where(mask == 1, fake_res, gt_img)
         if iteration >= 2:
             d_optimizer.zero_grad()
-            expected['fake_loss'] = F.softplus(judge(fake_img.detach(), tops_lefts)).mean()
+            expected['fake_loss'] = fake_miss(judge(fake_img.detach(), tops_lefts)).mean()
             expected['fake_loss'].backward()
-            expected['real_loss'] = F.softplus(-judge(gt_img, real_tops_lefts)).mean()
+            expected['real_loss'] = real_miss(judge(gt_img, real_tops_lefts)).mean()
             expected['real_loss'].backward()
             d_optimizer.step()
-        if iteration < 2 or iteration >= 4:
+            disc_steps = (disc_steps + 1) % disc_step
+        if iteration < 2 or (iteration >= 4 and disc_steps == 0):
             hole = mask.expand_as(gt_img) == 1
             loss = expected['loss_l1_hole'] = hole_loss(fake_res[hole], gt_img[hole])
             if options is MEAN_COLOUR:
@@ -162,9 +196,14 @@ def test_all_phases_follow_a_textbook_loop(options):
                 ]
                 expected['loss_mean_colour'] = 0.5 * F.l1_loss(*means)
                 loss = loss + expected['loss_mean_colour']
+            if options is VALID:
+                around = (mask.expand_as(gt_img) == 0).double()
+                error = ((fake_res - gt_img).abs() * around).sum() / around.sum()
+                expected['loss_l1_valid'] = 0.7 * error
+                loss = loss + expected['loss_l1_valid']
             if iteration >= 4:
                 logit = judge(fake_img, tops_lefts)
-                expected['loss_g_fake'] = weight * F.softplus(-logit).mean()
+                expected['loss_g_fake'] = weight * miss(logit).mean()
                 loss = loss + expected['loss_g_fake']
             g_optimizer.zero_grad()
             loss.backward()
@@ -252,9 +291,51 @@ def test_a_model_whose_batch_norm_is_synchronised_between_gpus_is_rehearsed():
     assert [type(layer) for layer in model.modules()] == kinds
 
 
+class PatchDisc(nn.Module):
+    """Judges a picture in cells of 8 pixels, and no window."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 1, 8, stride=8)
+
+    def forward(self, img, local_img):
+        return self.conv(img)
+
+
+@pytest.mark.usefixtures('float64')
+def test_smgan_shows_the_discriminators_where_the_hole_is():
+    model, batch = build_small(**with_gan(gan_type='smgan')).train(), small_batch()
+    model.disc = model.parallel['disc'] = PatchDisc()
+    data, loss = model.data_preprocessor(batch), model.loss_gan
+    with torch.no_grad():
+        fake_img = composite(data, model.generator(data['masked_img'], data['mask']))
+        fake, real = (model.disc(img, None) for img in (fake_img, data['gt_img']))
+    set_iteration(2)
+    losses = model.train_step(batch, optimizers(model))
+    assert losses['fake_loss'] == loss(fake, False, is_disc=True, mask=data['mask'])
+    assert losses['real_loss'] == loss(real, True, is_disc=True, mask=data['mask'])
+    set_iteration(4)
+    assert model.train_step(batch, optimizers(model))['loss_g_fake'] > 0
+
+
+@pytest.mark.parametrize('disc_step', [0, 1.5, True])
+def test_a_number_of_steps_that_is_none_is_refused(disc_step):
+    train_cfg = dict(SMALL['train_cfg'], disc_step=disc_step)
+    with pytest.raises(UserError, match=f'disc_step: .* of at least 1, got {disc_step}'):
+        build_small(train_cfg=train_cfg)
+
+
+@pytest.mark.parametrize('name', ['iter_tc', 'iter_td'])
+@pytest.mark.parametrize('value', [-1, 2.5, 'two'])
+def test_a_phase_ends_after_a_whole_number_of_iterations(name, value):
+    train_cfg = {**SMALL['train_cfg'], name: value}
+    with pytest.raises(UserError, match=f'{name}: .* whole number of at least 0, got {value!r}'):
+        build_small(train_cfg=train_cfg)
+
+
 def test_iter_td_before_iter_tc_is_refused():
     train_cfg = dict(iter_tc=5, iter_td=4, local_size=(16, 16))
-    with pytest.raises(UserError, match='0 <= iter_tc <= iter_td, got iter_tc=5 and iter_td=4'):
+    with pytest.raises(UserError, match='expected iter_tc <= iter_td, got iter_tc=5 and iter_td=4'):
         build_small(train_cfg=train_cfg)
 
 

@@ -330,8 +330,8 @@ def test_a_full_disk_leaves_the_former_checkpoint(short, tmp_path, refused, file
     # The optimizer of the second phase makes checkpoints larger.
     file_limit((tmp_path / 'iter_2.pth').stat().st_size + 50_000)
     line = refused(short, tmp_path, resume=True)
-    assert line.startswith(f'error: cannot write the checkpoint {tmp_path}/iter_4.pth ([Errno 27]')
-    assert line.endswith(': make room, and go on from the one before by --resume')
+    assert line.startswith(f'error: cannot write {tmp_path}/iter_4.pth: File too large: make room')
+    assert line.endswith(', and go on from the one before by --resume')
     assert [path.name for path in tmp_path.glob('*.pth*')] == ['iter_2.pth']
     file_limit(resource.RLIM_INFINITY)
     _, keeper = train(short, tmp_path, resume=True)
@@ -343,7 +343,7 @@ def test_a_full_disk_is_one_sentence_where_the_log_meets_it_too(capfd):
         Path('/dev/full').write_text('a line')
     assert end.value.code == 2
     room = 'make room, and begin again; a training goes on by --resume'
-    assert capfd.readouterr().err == f'error: [Errno 28] No space left on device: {room}\n'
+    assert capfd.readouterr().err == f'error: No space left on device: {room}\n'
 
 
 def test_ctrl_c_is_itself_while_a_configuration_is_formatted(short, monkeypatch, capfd):
@@ -534,6 +534,16 @@ def test_gradients_of_two_batches_make_the_step_of_their_union(accumulating, tmp
 def test_gradients_that_would_be_lost_are_refused(short, tmp_path, option, name):
     options = {'optim_wrapper.disc.accumulative_counts': 2, option: 3}
     with pytest.raises(UserError, match=f'^{name}=3 is no multiple of accumulative_counts=2: '):
+        train(short, tmp_path, **options)
+
+
+def test_gradients_of_steps_that_wait_for_the_discriminators_are_not_lost(short, tmp_path):
+    options = {
+        'optim_wrapper.generator.accumulative_counts': 2,
+        'model.train_cfg': dict(iter_tc=6, iter_td=8, disc_step=3),
+    }
+    expected = '^iter_td=8 is no multiple of accumulative_counts=2 times disc_step=3: '
+    with pytest.raises(UserError, match=expected):
         train(short, tmp_path, **options)
 
 

@@ -110,6 +110,13 @@ def test_a_list_names_what_is_packed(packed, pack, tmp_path):
     assert [dataset[i]['img_path'] for i in range(2)] == ['sub 1/3.PNG', 'sub 0/0.PNG']
 
 
+def test_a_line_that_comes_again_is_packed_once(packed, pack, tmp_path):
+    (tmp_path / 'some.txt').write_text('sub 1/3.PNG\nsub 0/2.PNG\nsub 1/3.PNG\n')
+    status, line = pack(packed / 'pictures', 'some.lmdb', '--ann-file', 'some.txt')
+    assert (status, line) == (0, '2 pictures are in some.lmdb')
+    assert read_list(tmp_path / 'some.lmdb/names.txt') == ['sub 1/3.PNG', 'sub 0/2.PNG']
+
+
 def load(dataset: ImageDataset, num_workers: int) -> dict:
     loader = DataLoader(
         dataset,

@@ -153,7 +153,7 @@ def test_a_picture_of_a_data_set_has_the_mask_of_its_place_whatever_the_seed(mak
         (['--margin', 20], 'no bbox mask of 64x96 pixels was found whose hole is 0.3 to 0.4'),
         (['--margin', 32], 'give other --ratios, or less --margin'),
         (['--ratios', 0.2, 0.20001], 'no bbox mask of 64x96 pixels was found'),
-        (['--kind', 'irregular', '--ratios', 0.2, 0.2002], 'no irregular mask of 64x96 pixels'),
+        (['--kind', 'irregular', '--ratios', 0.2, 0.20002], 'no irregular mask of 64x96 pixels'),
         (['--kind', 'ff', '--ratios', 0.9, 0.95], 'no ff mask of 64x96 pixels was found'),
     ],
 )
@@ -173,15 +173,35 @@ def test_a_folder_that_holds_something_is_refused_and_an_empty_one_is_filled(mak
     assert {path: path.read_bytes() for path in (tmp_path / 'set').iterdir()} == before
     (tmp_path / 'file').write_text('mine')
     assert make('file')[1].startswith('error: file is there')
-    assert 'cannot write file/set: ' in make('file/set')[1]
+    assert make('file/set')[1] == f'error: cannot make the folder {tmp_path}/file: File exists'
     assert (tmp_path / 'file').read_text() == 'mine'
     assert sorted(path.name for path in tmp_path.iterdir()) == ['file', 'set']
 
 
+def test_the_folder_that_a_shell_is_in_is_filled_and_stays(tmp_path):
+    folder = tmp_path / 'set'
+    folder.mkdir()
+    before = folder.stat().st_ino
+    done = run_tool('make_masks.py', '.', '--kind', 'bbox', '--count', 8, cwd=folder)
+    assert (done.returncode, done.stderr) == (0, '')
+    assert folder.stat().st_ino == before
+    assert len(read(folder)) == 8
+    assert [path.name for path in tmp_path.iterdir()] == ['set']
+
+
+def test_what_a_killed_run_has_left_is_replaced_and_no_other_folder(make, tmp_path):
+    for path in ('set/unfinished.part', 'set.part'):
+        (tmp_path / path).mkdir(parents=True)
+        (tmp_path / path / 'mine.png').touch()
+    assert make('set')[0] == 0
+    assert len(read(tmp_path / 'set')) == 12
+    assert [path.name for path in (tmp_path / 'set.part').iterdir()] == ['mine.png']
+
+
 def test_strokes_that_cannot_meet_a_share_are_refused_in_training_too():
-    load_mask = LoadMask('irregular', dict(area_ratio_range=(0.2, 0.2002)))
+    load_mask = LoadMask('irregular', dict(area_ratio_range=(0.2, 0.2001)))
     results = dict(gt_img=random_image(0, 64, 64), img_path='a', rng=np.random.default_rng(0))
-    with pytest.raises(UserError, match=r'no strokes cover 0\.2 to 0\.2002 of 64x64 pixels'):
+    with pytest.raises(UserError, match=r'no strokes cover 0\.2 to 0\.2001 of 64x64 pixels'):
         load_mask(results)
 
 

@@ -1,6 +1,10 @@
+import math
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
+from scipy.stats import ks_2samp
 
 from mmedit_gl.datasets import (
     bbox2mask,
@@ -74,24 +78,156 @@ def test_box_of_a_hole_is_tight():
     assert mask2bbox(mask) == (3, 2, 5, 8)
 
 
+def textbook_irregular(
+    random, size, num_vertices, max_angle, length_range, brush_width, area_ratio_range
+):
+    """Strokes of a square picture, redrawn until their share fits."""
+    while True:
+        mask = np.zeros((size, size), np.uint8)
+        for stroke in range(random.randint(*num_vertices)):
+            x, y = random.randint(size), random.randint(size)
+            for _ in range(random.randint(1, 6)):
+                angle = random.randint(0, max_angle) + 0.01
+                length, width = random.randint(*length_range), random.randint(*brush_width)
+                sign = 1 if stroke % 2 else -1
+                x_end = int(x + length * math.cos(angle))
+                y_end = int(y + sign * length * math.sin(angle))
+                cv2.line(mask, (x, y), (x_end, y_end), 1, width)
+                x, y = x_end, y_end
+        if area_ratio_range[0] < mask.sum() / size**2 < area_ratio_range[1]:
+            return mask
+
+
+def textbook_free_form(
+    random, size, num_vertices, mean_angle, angle_range, brush_width, max_loops=4
+):
+    """Strokes of a brush in a square picture, never mirrored."""
+    mask = Image.new('L', (size, size), 0)
+    draw = ImageDraw.Draw(mask)
+    mean_length = math.sqrt(2) * size / 8
+    for _ in range(random.randint(1, max_loops)):
+        least = mean_angle - random.uniform(0, angle_range)
+        most = mean_angle + random.uniform(0, angle_range)
+        x, y = random.randint(size), random.randint(size)
+        vertices = [(x, y)]
+        for vertex in range(random.randint(*num_vertices)):
+            angle = random.uniform(least, most)
+            length = random.normal(mean_length, math.floor(mean_length / 2))
+            length = min(max(length, 0), 2 * mean_length)
+            sign = 1 if vertex % 2 else -1
+            x = int(min(max(x + length * math.cos(angle), 0), size))
+            y = int(min(max(y + sign * length * math.sin(angle), 0), size))
+            vertices.append((x, y))
+        width = random.randint(*brush_width)
+        draw.line(vertices, fill=1, width=width)
+        for x, y in vertices:
+            r = width // 2
+            draw.ellipse((x - r, y - r, x + r, y + r), fill=1)
+    return np.array(mask)
+
+
+def measures(masks):
+    """Of each mask the share, the number of parts, the centre and the extent."""
+    rows = []
+    for mask in masks:
+        y, x = np.nonzero(mask)
+        parts = cv2.connectedComponents(mask)[0] - 1
+        rows.append((mask.mean(), parts, x.mean(), y.mean(), np.ptp(x), np.ptp(y)))
+    return np.array(rows).T
+
+
+IRREGULAR = dict(
+    num_vertices=(4, 12),
+    max_angle=4.0,
+    length_range=(10, 100),
+    brush_width=(10, 40),
+    area_ratio_range=(0.15, 0.5),
+)
+FREE_FORM = dict(num_vertices=(4, 12), mean_angle=1.2, angle_range=0.4, brush_width=(12, 40))
+
+
+@pytest.mark.parametrize(
+    ('draw', 'textbook', 'size', 'options'),
+    [
+        (irregular_mask, textbook_irregular, 256, IRREGULAR),
+        (
+            irregular_mask,
+            textbook_irregular,
+            96,
+            dict(
+                num_vertices=(1, 4),
+                max_angle=3,
+                length_range=(5, 30),
+                brush_width=(2, 9),
+                area_ratio_range=(0.02, 0.2),
+            ),
+        ),
+        (free_form_mask, textbook_free_form, 256, FREE_FORM),
+        (
+            free_form_mask,
+            textbook_free_form,
+            96,
+            dict(
+                num_vertices=(2, 5),
+                mean_angle=2 * math.pi / 5,
+                angle_range=2 * math.pi / 15,
+                brush_width=(3, 9),
+                max_loops=3,
+            ),
+        ),
+    ],
+)
+def test_strokes_have_the_distribution_of_a_textbook_that_draws_them_one_by_one(
+    draw, textbook, size, options
+):
+    ours = measures(draw(rng, (size, size), **options) for rng in rngs(800))
+    random = np.random.RandomState(0)
+    theirs = measures(textbook(random, size, **options) for _ in range(800))
+    for name, own, other in zip(('share', 'parts', 'x', 'y', 'width', 'height'), ours, theirs):
+        # Kolmogorov and Smirnov; below this with a probability of 0.001.
+        assert ks_2samp(own, other, method='asymp').pvalue > 0.001, name
+
+
+def test_strokes_of_the_documented_arguments_are_as_measured_in_openmmlabs():
+    share, parts, *_ = measures(irregular_mask(rng, (256, 256), **IRREGULAR) for rng in rngs(800))
+    assert (share.mean(), share.std()) == pytest.approx((0.307, 0.086), abs=0.012)
+    assert parts.mean() == pytest.approx(3.4, abs=0.2)
+    _, _, x, *_ = measures(free_form_mask(rng, (256, 256), **FREE_FORM) for rng in rngs(800))
+    assert x.mean() == pytest.approx(164, abs=4 * x.std() / np.sqrt(800))
+
+
+def test_mirrored_strokes_tend_to_no_side():
+    options = dict(FREE_FORM, mirrored=True)
+    _, _, x, y, *_ = measures(free_form_mask(rng, (256, 256), **options) for rng in rngs(800))
+    for values in (x, y):
+        assert abs(values.mean() - 127.5) < 4 * values.std() / np.sqrt(800)
+    plain, turned = (
+        np.array([free_form_mask(rng, (64, 96), mirrored=value) for rng in rngs(60)])
+        for value in (False, True)
+    )
+    flips = [(rows, columns) for rows in (1, -1) for columns in (1, -1)]
+    kinds = [
+        next(flip for flip in flips if np.array_equal(mask[:: flip[0], :: flip[1]], other))
+        for mask, other in zip(plain, turned)
+    ]
+    assert set(kinds) == set(flips)
+
+
+def test_strokes_are_anywhere_in_a_picture_that_is_not_square():
+    for draw in (irregular_mask, lambda *args: free_form_mask(*args, mirrored=True)):
+        count = sum(draw(rng, (64, 160)) for rng in rngs(600))
+        assert count.shape == (64, 160)
+        quarters = [count[:, i : i + 40].sum() for i in range(0, 160, 40)]
+        assert min(quarters) > 0.4 * max(quarters)
+
+
 def test_irregular_masks_cover_the_share_asked_for():
     for rng in rngs(20):
         mask = irregular_mask(rng, (64, 96), length_range=(5, 40), brush_width=(3, 12))
         assert mask.shape == (64, 96)
         assert set(np.unique(mask)) == {0, 1}
-        assert 0.15 <= mask.mean() <= 0.5
-    assert 0.5 <= irregular_mask(rng, (64, 64), area_ratio_range=(0.5, 0.55)).mean() <= 0.55
-
-
-def test_free_form_masks_are_brush_strokes():
-    areas = []
-    for rng in rngs(50):
-        mask = free_form_mask(rng, (64, 96), brush_width=(4, 8))
-        assert mask.shape == (64, 96)
-        assert set(np.unique(mask)) == {0, 1}
-        areas.append(mask.mean())
-    assert 0.05 < np.mean(areas) < 0.5
-    assert np.std(areas) > 0.02
+        assert 0.15 < mask.mean() < 0.5
+    assert 0.5 < irregular_mask(rng, (64, 64), area_ratio_range=(0.5, 0.55)).mean() < 0.55
 
 
 @pytest.mark.parametrize(
@@ -113,26 +249,28 @@ def test_a_range_of_one_value_without_its_end_is_the_int(draw, name):
 
 
 @pytest.mark.parametrize(
-    ('name', 'reached'),
-    [
-        ('num_vertices', {4, 5, 6, 7, 8}),
-        ('length_range', {4, 5, 6, 7, 8}),
-        ('brush_width', {4, 5, 7}),  # OpenCV draws 6 as 5, and 8 as 7, but not 9
-    ],
+    ('name', 'values'),
+    [('num_vertices', (1, 3)), ('length_range', (2, 4)), ('brush_width', (1, 3))],
 )
-def test_a_stroke_has_every_number_of_its_range_but_the_end(name, reached):
-    # One straight stroke, of which the number in question is the last that is drawn.
-    fixed = dict(num_vertices=1, max_angle=0, length_range=5, brush_width=3)
+def test_strokes_have_every_number_of_their_range_but_the_end(name, values):
+    fixed = dict(
+        num_vertices=(2, 3),
+        max_angle=3,
+        length_range=(9, 10),
+        brush_width=(3, 4),
+        area_ratio_range=(0, 1),
+    )
+    low, end = values
+    drawn = [irregular_mask(rng, (64, 64), **fixed | {name: values}).mean() for rng in rngs(1500)]
 
-    def stroke(seed: int, value: int | tuple[int, int]) -> list:
-        rng, options = np.random.default_rng(seed), {**fixed, name: value}
-        return irregular_mask(rng, (300, 60), area_ratio_range=(1e-9, 1), **options).tolist()
+    def p_value(*values: int) -> float:
+        random, options = np.random.RandomState(0), fixed | {name: values}
+        theirs = [textbook_irregular(random, 64, **options).mean() for _ in range(1500)]
+        return ks_2samp(drawn, theirs, method='asymp').pvalue
 
-    drawn = [
-        4 + [stroke(seed, value) for value in range(4, 9)].index(stroke(seed, (4, 9)))
-        for seed in range(40)
-    ]
-    assert set(drawn) == reached
+    assert p_value(low, end) > 0.001
+    assert p_value(low, end + 1) < 0.001
+    assert p_value(low, end - 1) < 0.001
 
 
 def test_free_form_strokes_are_fewer_than_max_loops_and_at_least_one():
@@ -194,7 +332,9 @@ def test_boxes_that_cannot_be_drawn_are_refused(config, message):
         (irregular_mask, dict(brush_width=-4), 'brush_width: .* of at least 1, .* got -4'),
         (free_form_mask, dict(brush_width='12'), "brush_width: .* got '12'"),
         (free_form_mask, dict(num_vertices=(0, 4)), r'num_vertices: .* got \(0, 4\)'),
-        (irregular_mask, dict(max_angle='4'), "max_angle: .* of at least 0, got '4'"),
+        (irregular_mask, dict(max_angle='4'), "max_angle: .* of at least 1, got '4'"),
+        (irregular_mask, dict(max_angle=0.5), 'max_angle: .* of at least 1, got 0.5'),
+        (free_form_mask, dict(mirrored='no'), "mirrored: expected True or False, got 'no'"),
         (free_form_mask, dict(mean_angle=None), 'mean_angle: expected a number, got None'),
         (free_form_mask, dict(angle_range=np.nan), 'angle_range: .* got nan'),
         (free_form_mask, dict(max_loops=True), 'max_loops: .* got True'),

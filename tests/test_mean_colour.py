@@ -92,6 +92,23 @@ def test_a_sample_of_the_pictures_is_drawn_at_random_and_alike_each_time(run, fo
     assert run('--max-images', 100)[1] == run()[1]
 
 
+def test_the_pictures_of_joined_data_sets_are_all_counted(run, folder):
+    config = folder.parent.parent / 'config.py'
+    joined = (
+        "train_dataloader = dict(dataset=dict(type='ConcatDataset', datasets=[part, repeated]))"
+    )
+    config.write_text(
+        f"{CONFIG}part = train_dataloader['dataset']\n"
+        f"repeated = dict(type='RepeatDataset', times=2, dataset=part)\n{joined}\n"
+        'del part, repeated\n'
+    )
+    status, printed = run()
+    assert status == 0
+    assert 'of 57 of 57 pictures' in printed
+    paths = [folder / f'{i}.png' for i in range(19)]
+    assert colour(printed) == pytest.approx(mean(paths), abs=5.1e-4)
+
+
 def test_options_name_another_set(run, folder):
     _, printed = run('--cfg-options', 'train_dataloader.dataset.ann_file=')
     assert 'of 20 of 20 pictures' in printed

@@ -25,13 +25,20 @@ def test_each_network_has_a_wrapper_with_its_own_learning_rate():
 
 
 def test_options_of_a_wrapper_have_an_effect():
-    cfg = dict(generator=wrapper_cfg(1e-3, clip_grad=dict(max_norm=1.0)), disc=wrapper_cfg(1e-3))
-    paramwise_cfg = dict(bias_lr_mult=2.0)
-    wrappers = MultiOptimWrapperConstructor(cfg, paramwise_cfg)(build_small())
+    generator = wrapper_cfg(1e-3, clip_grad=dict(max_norm=1.0))
+    disc = wrapper_cfg(1e-3, paramwise_cfg=dict(bias_lr_mult=2.0))
+    build = MultiOptimWrapperConstructor(dict(generator=generator, disc=disc))
+    wrappers = build(build_small())
     assert wrappers['generator'].clip_grad_kwargs == dict(max_norm=1.0)
     assert wrappers['disc'].clip_grad_kwargs is None
     rates = {group['lr'] for group in wrappers['disc'].optimizer.param_groups}
     assert rates == {1e-3, 2e-3}
+    assert len(wrappers['generator'].optimizer.param_groups) == 1
+
+
+def test_what_is_about_the_parameters_of_a_network_stands_at_its_optimizer():
+    with pytest.raises(UserError, match=r'^paramwise_cfg: expected in generator or disc'):
+        MultiOptimWrapperConstructor(dict(), dict(bias_lr_mult=2.0))
 
 
 def test_none_leaves_a_network_out():

@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import runpy
 import sys
 from pathlib import Path
@@ -74,6 +75,13 @@ def plot(monkeypatch, capsys):
         return status, *capsys.readouterr()
 
     return run
+
+
+def test_a_log_that_an_editor_saved_is_the_same(tmp_path):
+    path = write_session(tmp_path, '20260101_000000', [generator(10), disc(20)])
+    expected = tool.read_log(path)
+    path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes())
+    assert tool.read_log(path) == expected
 
 
 def test_a_resumed_run_is_joined_and_its_later_session_wins(run_dir):
@@ -197,5 +205,20 @@ def test_a_place_for_the_picture_that_cannot_be_is_refused(plot, run_dir, tmp_pa
     assert (status, stderr) == (2, expected)
     (tmp_path / 'folder.png').mkdir()
     status, _, stderr = plot(run_dir, '--out', tmp_path / 'folder.png')
-    expected = f'error: cannot write {tmp_path}/folder.png: Is a directory\n'
-    assert (status, stderr) == (2, expected)
+    why = 'it is a folder, expected the name of a file'
+    assert (status, stderr) == (2, f'error: cannot write {tmp_path}/folder.png: {why}\n')
+
+
+def test_a_full_disk_leaves_the_plot_that_was_there(plot, run_dir, tmp_path):
+    out = tmp_path / 'losses.png'
+    assert plot(run_dir, '--out', out)[0] == 0
+    before = out.read_bytes()
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, former[1]))
+    try:
+        status, stdout, stderr = plot(run_dir, '--out', out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    assert (status, stdout, stderr) == (2, '', f'error: cannot write {out}: File too large\n')
+    assert out.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['losses.png', 'run']

@@ -1,9 +1,12 @@
 """Whatever a configuration asks for that cannot be had is said before the first iteration."""
 
 import itertools
+import os
 import re
+import subprocess
 from argparse import ArgumentParser
 from pathlib import Path
+from urllib.error import URLError
 
 import cv2
 import numpy as np
@@ -11,13 +14,24 @@ import pytest
 import torch
 from conftest import ROOT, random_image, run_tool, shrink
 from mmengine.evaluator import BaseMetric
+from torch import nn
 
 from mmedit_gl.apis import Inpainter
 from mmedit_gl.engine import Options, Runner, load_config
-from mmedit_gl.errors import UserError, configures, one_sentence_errors
-from mmedit_gl.registry import METRICS
+from mmedit_gl.errors import UserError, concerns, configures, one_sentence_errors
+from mmedit_gl.registry import METRICS, MODELS
 
 NAMES = itertools.count()
+
+
+@MODELS.register_module()
+class PickyLoss(nn.Module):
+    """A loss of one's own that fails when it is computed."""
+
+    def forward(self, logit, target_is_real, is_disc=False, mask=None):
+        raise TypeError('expected as many pictures as the paper has')
+
+
 LOG_DIR = '[0-9]' * 8 + '_' + '[0-9]' * 6
 SAMPLER = 'gives pictures no seeds for their crops and holes: expected DrawSampler for training'
 
@@ -60,7 +74,6 @@ def refused(begin, tmp_path, capfd):
     ('options', 'said'),
     [
         # loaders and what they are made of
-        ({'train_dataloader.persistent_workers': True}, 'train_dataloader: persistent_workers'),
         ({'train_dataloader.num_workers': -1}, 'train_dataloader: num_workers option should be'),
         ({'train_dataloader.batch_size': 0}, 'train_dataloader: batch_size should be a positive'),
         ({'train_dataloader.batch_size': 'two'}, "train_dataloader: .*batch_size='two'"),
@@ -113,12 +126,31 @@ def refused(begin, tmp_path, capfd):
             {
                 'train_dataloader.dataset': dict(
                     _delete_=True,
-                    type='RepeatDataset',
-                    times=2,
+                    type='ClassBalancedDataset',
+                    oversample_thr=0.1,
                     dataset=dict(type='DemoPhotos', split='val', pipeline=[]),
                 )
             },
-            "train_dataloader.dataset: .*type='RepeatDataset'",
+            "train_dataloader.dataset: .*type='ClassBalancedDataset'",
+        ),
+        (
+            {
+                'train_dataloader.dataset': dict(
+                    _delete_=True,
+                    type='RepeatDataset',
+                    times=2,
+                    dataset=dict(type='DemoPhotos', split='none', pipeline=[]),
+                )
+            },
+            'train_dataloader.dataset.dataset: DemoPhotos: expected split in',
+        ),
+        (
+            {
+                'train_dataloader.dataset': dict(
+                    _delete_=True, type='RepeatDataset', times=0, dataset=dict(type='DemoPhotos')
+                )
+            },
+            'train_dataloader.dataset: RepeatDataset: times: expected a whole number of at least 1',
         ),
         # networks, in the phases that come after days too
         ({'model.type': 'GLInpainter'}, 'model: GLInpainter is not in the'),
@@ -151,7 +183,19 @@ def refused(begin, tmp_path, capfd):
             {'model.data_preprocessor.hole_colour': 3},
             'model.data_preprocessor: GLPreprocessor: expected hole_colour',
         ),
-        ({'model.loss_gan.gan_type': 'hinge'}, 'model.loss_gan: GANLoss: expected gan_type'),
+        ({'model.loss_gan.gan_type': 'wgan-gp'}, 'model.loss_gan: GANLoss: expected a gan_type'),
+        ({'model.loss_gan.loss_weight': 'abc'}, "model.loss_gan: loss_weight: .*got 'abc'"),
+        ({'model.loss_gan.loss_weight': -0.1}, 'model.loss_gan: loss_weight: .*got -0.1'),
+        ({'model.loss_l1_hole.loss_weight': [1]}, r'model.loss_l1_hole: loss_weight: .*got \[1\]'),
+        (
+            {'model.loss_gan.gan_type': 'smgan'},
+            r"model: GANLoss: gan_type 'smgan' judges each place: .*got \(2, 1\)",
+        ),
+        (
+            {'model.loss_gan': dict(type='PickyLoss', _delete_=True)},
+            'model: expected as many pictures as the paper has',
+        ),
+        ({'model.train_cfg.disc_step': 0}, 'model.train_cfg.disc_step: expected a whole number'),
         # optimizers
         (
             {'optim_wrapper.generator.optimizer.type': 'Adm'},
@@ -164,6 +208,32 @@ def refused(begin, tmp_path, capfd):
         (
             {'optim_wrapper.disc.accumulative_counts': 0},
             'optim_wrapper.disc: .*accumulative_counts=0',
+        ),
+        (
+            {'optim_wrapper.disc.accumulative_counts': 1.5},
+            'optim_wrapper.disc: accumulative_counts: expected a whole number .*got 1.5',
+        ),
+        (
+            {'optim_wrapper.disc.optimizer.lr': float('inf')},
+            'optim_wrapper.disc: optimizer.lr: expected a number of at least 0, got inf',
+        ),
+        (
+            {'optim_wrapper.generator.paramwise_cfg': dict(bias_lr_mult=-1)},
+            'optim_wrapper.generator: optimizer.lr: expected a number of at least 0, got -0.0004',
+        ),
+        *(
+            (
+                {'optim_wrapper.generator.clip_grad': clip_grad},
+                f'optim_wrapper.generator.clip_grad: {said}',
+            )
+            for clip_grad, said in [
+                (dict(max_norm=-1), 'max_norm: expected a number above 0, got -1'),
+                (dict(max_norm='1'), "max_norm: expected a number above 0, got '1'"),
+                (dict(max_norm=1, norm_type=0), 'norm_type: expected a number above 0, got 0'),
+                (dict(type='value', clip_value=-1), 'clip_value: .* above 0, got -1'),
+                (dict(max_nrm=1), ".*'max_no?r"),
+                (dict(type='value', max_norm=1), ".*'(max_norm|clip_value)'"),
+            ]
         ),
         ({'optim_wrapper.generator': None}, 'optim_wrapper.generator: expected one'),
         (
@@ -181,11 +251,26 @@ def refused(begin, tmp_path, capfd):
             {'param_scheduler': [dict(type='StepLR', step_size=3)]},
             'param_scheduler.*by_epoch=False',
         ),
+        *(
+            (
+                {'param_scheduler': [dict(type=kind, by_epoch=False, **given)]},
+                f'param_scheduler.generator.0: {kind}: {said}',
+            )
+            for kind, given, said in [
+                ('StepLR', dict(step_size=3, gamma='abc'), "gamma: .* at least 0, got 'abc'"),
+                ('StepLR', dict(step_size=3, gamma=-1), 'gamma: .* at least 0, got -1'),
+                ('MultiStepLR', dict(milestones=['a']), "milestones: .* whole number .* got 'a'"),
+                ('CosineAnnealingLR', dict(T_max=3, eta_min=-1), 'eta_min: .* got -1'),
+                ('PolyLR', dict(power=float('nan')), 'power: .* got nan'),
+            ]
+        ),
         ({'param_scheduler': dict(generater=[])}, 'param_scheduler: generator is missing'),
         # the run
         ({'randomness.seed': -1}, 'randomness: .*seed=-1'),
         ({'randomness.seed': 'zero'}, "randomness: .*seed='zero'"),
         ({'randomness.sed': 1}, 'randomness: .*sed'),
+        ({'log_processor.window_size': 0}, 'log_processor: window_size: .* at least 1, got 0'),
+        ({'log_processor.window_size': 'x'}, "log_processor: window_size: .* got 'x'"),
         ({'log_level': 'LOUD'}, 'log_level: LOUD'),
         ({'visualizer.type': 'Painter'}, 'visualizer: Painter is not in the'),
         ({'visualizer.vis_backends': [dict(type='Backend')]}, 'visualizer: Backend is not in the'),
@@ -335,6 +420,18 @@ def test_pictures_of_several_sizes_are_tested_in_batches_of_one_size(begin, tmp_
         assert together['scores']['model']['l1'] == pytest.approx(alone['scores']['model']['l1'])
 
 
+def test_a_loader_without_workers_takes_what_is_said_of_workers(begin):
+    loader = begin({}).cfg.train_dataloader
+    loader.update(persistent_workers=True, prefetch_factor=3, multiprocessing_context='spawn')
+    alone, two = (
+        Runner.build_dataloader({**loader, 'num_workers': count}, seed=0) for count in (0, 2)
+    )
+    assert (alone.num_workers, alone.persistent_workers) == (0, False)
+    (batch, *_) = itertools.islice(alone, 1)
+    assert batch['gt_img'].shape == (2, 64, 64, 3)
+    assert (two.num_workers, two.persistent_workers, two.prefetch_factor) == (2, True, 3)
+
+
 def test_a_loader_without_collate_fn_stacks_its_samples(begin):
     loader = begin({}).cfg.train_dataloader
     assert loader.pop('collate_fn') == dict(type='default_collate')
@@ -399,6 +496,54 @@ def test_keys_within_one_another_make_a_path_and_sentences_that_have_it_stay():
         raise UserError('a.b: expected 3')
     with pytest.raises(UserError, match=r'^a: ZeroDivisionError$'), configures('a'):
         raise ZeroDivisionError
+
+
+# What str() gives of these is a number, a quoted key or an encoding.
+WORDS = {
+    'No such file or directory: none/a. b': lambda: Path('none/a. b').read_text(),
+    'Is a directory: /': lambda: Path('/').read_text(),
+    'File exists: /proc': lambda: Path('/proc').mkdir(),
+    'No space left on device': lambda: Path('/dev/full').write_text('a'),
+    'no disk': lambda: throw(OSError('no disk')),
+    'OSError': lambda: throw(OSError()),
+    'model.encdec is missing': lambda: {}['model.encdec'],
+    '3 is missing': lambda: {}[3],
+    'No class of that name': lambda: throw(KeyError('No class of that name')),
+    "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte": b'\xff'.decode,
+    'Connection refused': lambda: throw(URLError(ConnectionRefusedError(111, os.strerror(111)))),
+    "Command '['false']' returned non-zero exit status 1.": lambda: subprocess.run(
+        ['false'], check=True
+    ),
+}
+
+
+def throw(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize('said', WORDS)
+def test_what_the_system_says_is_said_in_words_with_the_file(said):
+    for context in (configures('key'), concerns('key')):
+        with pytest.raises(UserError) as refused, context:
+            WORDS[said]()
+        assert str(refused.value) == f'key: {said}'
+
+
+def test_a_folder_of_a_visualizer_that_cannot_be_made_is_named(refused):
+    backend = dict(type='LocalVisBackend', save_dir='/dev/null/none')
+    options = {'visualizer.vis_backends': [backend]}
+    said = "visualizer: Not a directory: /dev/null/none (given type='Visualizer')"
+    assert refused(options) == said
+
+
+def test_a_machine_without_slurm_is_told_what_it_lacks(refused, monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setenv('PATH', str(tmp_path))
+    monkeypatch.delenv('MASTER_ADDR', raising=False)
+    for name in ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_NODELIST'):
+        monkeypatch.setenv(name, '1')
+    said = '--launcher slurm: No such file or directory: scontrol'
+    assert refused({'launcher': 'slurm'}) == said
 
 
 def test_a_value_on_the_command_line_keeps_its_spaces():

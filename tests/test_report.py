@@ -166,6 +166,13 @@ def test_an_evaluation_is_read_back_as_it_was_saved(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ['found.json']
 
 
+def test_an_evaluation_that_an_editor_saved_is_read(tmp_path):
+    content = found(dict(model=[[20.0]]))
+    save_json(content, path := tmp_path / 'metrics.json')
+    path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes())
+    assert read_evaluation(path) == json.loads(json.dumps(content))
+
+
 def test_json_has_a_line_for_each_key(tmp_path):
     save_json(METRICS, tmp_path / 'metrics.json')
     text = (tmp_path / 'metrics.json').read_text(encoding='utf-8')

@@ -14,6 +14,7 @@ from conftest import ROOT, shrink
 from mmengine.hooks import Hook
 from test_interruptions import NO_VALIDATION, Run
 from test_runner import build, read_log, train
+from torch import nn
 
 from mmedit_gl.checkpoint import read_checkpoint
 from mmedit_gl.engine import load_config
@@ -127,6 +128,72 @@ def test_a_run_made_shorter_and_longer_again_has_the_same_learning_rates(config,
     assert found == {i: expected[i] for i in range(3, 9)}
 
 
+def reordered(names: list[str]) -> list[str]:
+    """As OpenMMLab's generator has its parts: the decoder before the neck."""
+    parts = ('generator.encoder', 'generator.decoder', 'generator.dilation_neck', 'disc')
+    return [name for part in parts for name in names if name.startswith(f'{part}.')]
+
+
+def as_theirs(path: Path, model: nn.Module, wrapped: bool) -> dict:
+    """A checkpoint as OpenMMLab's code would have saved it, of several processes if `wrapped`."""
+    saved = read_checkpoint(path)
+    for key in ('run', 'trained_with'):
+        del saved['meta'][key]
+    for network, optimizer in saved['optimizer'].items():
+        own = [name for name, _ in getattr(model, network).named_parameters(network)]
+        states = dict(zip(own, (optimizer['state'].get(i) for i in range(len(own)))))
+        names = reordered(own)
+        optimizer['state'] = {i: states[n] for i, n in enumerate(names) if states[n]}
+        groups = optimizer['param_groups']
+        if len(groups) > 1:
+            of = dict(zip(own, groups))
+            groups[:] = [{**of[name], 'params': [i]} for i, name in enumerate(names)]
+    saved['state_dict'] = {n: saved['state_dict'][n] for n in reordered([*saved['state_dict']])}
+    if wrapped:
+        saved['state_dict'] = {
+            name.replace('.', '.module.', 1): value for name, value in saved['state_dict'].items()
+        }
+    return saved
+
+
+@pytest.mark.parametrize('done', [1, 3, 6])
+@pytest.mark.parametrize(
+    ('paramwise', 'wrapped'),
+    [(None, False), (None, True), (dict(custom_keys={'dec7': dict(lr_mult=0.1)}), False)],
+)
+def test_a_checkpoint_of_openmmlab_goes_on_to_the_same_bits(
+    config, tmp_path, paramwise, wrapped, done
+):
+    options = {'train_cfg.max_iters': 7, 'optim_wrapper.generator.paramwise_cfg': paramwise}
+    runner, _ = train(config, tmp_path / 'whole', **options)
+    theirs = as_theirs(tmp_path / f'whole/iter_{done}.pth', runner.model, wrapped)
+    own = [name for name, _ in runner.model.generator.named_parameters('generator')]
+    assert reordered(own) != own
+    torch.save(theirs, tmp_path / 'theirs.pth')
+    source = dict(resume=True, load_from=str(tmp_path / 'theirs.pth'))
+    train(config, tmp_path / 'resumed', **options, **source)
+    ended, expected = (
+        read_checkpoint(tmp_path / run / 'iter_7.pth') for run in ('resumed', 'whole')
+    )
+    for name, value in expected['state_dict'].items():
+        assert torch.equal(ended['state_dict'][name], value), name
+    for network, optimizer in expected['optimizer'].items():
+        for i, moments in optimizer['state'].items():
+            for key, value in moments.items():
+                assert torch.equal(ended['optimizer'][network]['state'][i][key], value), (i, key)
+
+
+def test_an_optimizer_of_fewer_parameters_is_refused(config, whole, tmp_path):
+    saved = read_checkpoint(whole[0] / 'iter_3.pth')
+    saved['optimizer']['disc']['param_groups'][0]['params'].pop()
+    torch.save(saved, tmp_path / 'fewer.pth')
+    source = dict(resume=True, load_from=str(tmp_path / 'fewer.pth'))
+    with pytest.raises(
+        UserError, match=r'fewer.pth: the optimizer of disc has \d+ parameters in 1'
+    ):
+        train(config, tmp_path / 'run', **source)
+
+
 OPTIMIZER = 'optim_wrapper.generator.optimizer'
 PIPELINE = 'train_dataloader.dataset.pipeline'
 
@@ -162,7 +229,6 @@ def changed(config: Path, options: dict) -> list[dict]:
         ('model.loss_l1_hole.type', 'MSELoss', "'L1Loss'"),
         ('model.loss_gan.loss_weight', 0.5, '0.001'),
         ('model.data_preprocessor.hole_fill', 'membrane', 'no value'),
-        ('train_dataloader.batch_size', 4, '2'),
         ('train_dataloader.drop_last', False, 'True'),
         ('train_dataloader.sampler.type', 'InfiniteSampler', "'DrawSampler'"),
         ('train_dataloader.dataset.type', 'DemoPhotos', "'ImageDataset'"),
@@ -213,7 +279,6 @@ def test_what_a_run_is_made_of_does_not_change(config, key, value, before):
         {'train_dataloader.dataset.ann_file': 'elsewhere.txt'},
         {'train_dataloader.dataset.backend_args': dict(backend='lmdb', db_path='packed.lmdb')},
         {f'{PIPELINE}.3.mask_config.mask_list_file': 'elsewhere.txt'},
-        {'_my_own': 3},
         {'model.train_cfg.local_size': [32, 32]},  # a list for the tuple of the file
     ],
 )
@@ -222,18 +287,55 @@ def test_what_surrounds_a_run_may_change(config, options):
     check_same_run('W/iter_6.pth', before, after)
 
 
+def test_the_places_of_joined_data_sets_may_change_and_their_pictures_steps_not(config):
+    def joined(step: str, **places) -> dict:
+        part = dict(type='ImageDataset', pipeline=[dict(type=step)], **places)
+        whole = dict(type='ConcatDataset', datasets=[part])
+        return changed(config, {'train_dataloader.dataset': dict(_delete_=True, **whole)})[1]
+
+    before, moved = joined('Flip', data_root='a'), joined('Flip', data_root='b', ann_file='l.txt')
+    check_same_run('W/iter_6.pth', before, moved)
+    with pytest.raises(UserError, match=r'^train_dataloader.dataset.datasets.0.pipeline.0.type: '):
+        check_same_run('W/iter_6.pth', before, joined('Resize', data_root='a'))
+
+
 @pytest.mark.parametrize(
-    ('batch_size', 'processes', 'goes_on'),
-    [(2, 1, True), (2, 2, True), (1, 2, True), (1, 1, False), (4, 1, False), (4, 2, False)],
+    ('was', 'now', 'sentence'),
+    [
+        ((1, 2), (2, 1), None),
+        ((2, 4), (1, 8), None),
+        ((3, 4), (2, 6), None),
+        (
+            (2, 4),
+            (1, 4),
+            r'8 pictures \(2 processes with 4\), and .* 4 \(1 process with 4\); set it to 8',
+        ),
+        (
+            (1, 8),
+            (2, 8),
+            r'8 pictures \(1 process with 8\), .* 16 \(2 processes with 8\); set it to 4',
+        ),
+        (
+            (1, 2),
+            (1, 4),
+            r'2 pictures \(1 process with 2\), .* 4 \(1 process with 4\); set it to 2',
+        ),
+        ((2, 4), (3, 3), r'8 pictures .* 9 .*; start a number of processes that divides 8'),
+    ],
 )
-def test_a_run_goes_on_in_any_number_of_processes(config, batch_size, processes, goes_on):
-    before, after = changed(config, {'train_dataloader.batch_size': batch_size})
-    after['step_size'] = batch_size * processes
-    if goes_on:
-        check_same_run('W/iter_6.pth', before, after)
-    else:
-        with pytest.raises(UserError, match=r'^train_dataloader\.batch_size: .* has 2, the con'):
-            check_same_run('W/iter_6.pth', before, after)
+def test_the_pictures_of_an_iteration_stay_in_any_number_of_processes(config, was, now, sentence):
+    cfg = load_config(config).to_dict()
+
+    def run(processes: int, batch_size: int) -> dict:
+        loader = {**cfg['train_dataloader'], 'batch_size': batch_size}
+        return identity({**cfg, 'train_dataloader': loader}, None, 0, processes * batch_size)
+
+    if sentence is None:
+        check_same_run('W/iter_6.pth', run(*was), run(*now))
+        return
+    begin = r'^train_dataloader\.batch_size: an iteration of the run of W/iter_6\.pth takes '
+    with pytest.raises(UserError, match=f'{begin}{sentence} to go on, or .* by --load-from$'):
+        check_same_run('W/iter_6.pth', run(*was), run(*now))
 
 
 @pytest.mark.parametrize(
@@ -282,6 +384,14 @@ def test_another_run_is_refused_before_it_writes(config, whole, tmp_path, option
     with pytest.raises(UserError, match=f'^{sentence}'):
         train(config, tmp_path, **options)
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == set()
+
+
+def test_a_resumed_run_prints_no_warning(config, whole, tmp_path):
+    # In the second phase, which has taken the losses of the first out of the log.
+    options = {'train_cfg.max_iters': 4, 'log_level': 'INFO'}
+    train(config, tmp_path, resume=True, load_from=str(whole[0] / 'iter_3.pth'), **options)
+    assert "Phase 'discriminator' from iteration 3 on" in read_log(tmp_path)
+    assert 'WARNING' not in read_log(tmp_path)
 
 
 def test_a_schedule_that_depends_on_the_length_of_the_run_stays_as_it_was(config, tmp_path):
@@ -392,4 +502,4 @@ def test_a_disk_without_locks_is_trained_on_and_said(config, tmp_path, monkeypat
     monkeypatch.setattr(fcntl, 'lockf', lockf)
     train(config, tmp_path, train_cfg=dict(max_iters=1))
     (line,) = re.findall('WARNING - (.*)', read_log(tmp_path))
-    assert line == f'{tmp_path} cannot be locked against others: [Errno 37] No locks available'
+    assert line == f'{tmp_path} cannot be locked against others: No locks available'

@@ -180,9 +180,30 @@ def test_a_checkpoint_is_complete_or_not_there(places, tmp_path, monkeypatch):
         raise OSError('no space left on device')
 
     monkeypatch.setattr(LocalBackend, 'put', put)
-    with pytest.raises(UserError, match=r'cannot write the checkpoint .*no space left'):
+    with pytest.raises(UserError, match=r'cannot write .*/iter_1\.pth: no space left.*: make room'):
         runner.train()
     assert not list(tmp_path.glob('*.pth*'))
+
+
+@pytest.mark.parametrize('name', ['vis_image/train_samples_3.png', 'scalars.json'])
+def test_a_training_sample_or_value_that_cannot_be_written_ends_the_run(places, tmp_path, name):
+    runner = build(places[0], tmp_path)
+    path = Path(runner.log_dir, 'vis_data', name)
+    path.mkdir(parents=True)
+    with pytest.raises(UserError, match=f'^cannot write {path}: Is a directory$'):
+        runner.train()
+
+
+@pytest.mark.parametrize('max_images', [4, 0])
+def test_a_folder_for_completions_is_tried_before_the_training(places, tmp_path, max_images):
+    hook = dict(type='CompletionsHook', out_dir='/proc/self/fd', max_images=max_images)
+    options = {'default_hooks.completions': hook, 'train_cfg.max_iters': 2}
+    if max_images:
+        with pytest.raises(UserError, match=r'^cannot write to the folder /proc/self/fd: '):
+            train(places[0], tmp_path, **options)
+    else:
+        train(places[0], tmp_path, **options)
+    assert (tmp_path / 'iter_2.pth').exists() is (max_images == 0)
 
 
 def test_a_hook_of_the_project_can_be_left_out(places, tmp_path):

@@ -5,7 +5,9 @@ import hashlib
 import json
 import os
 import re
+import resource
 import runpy
+import subprocess
 import sys
 import zlib
 from collections import OrderedDict
@@ -22,11 +24,12 @@ from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
 from test_checkpoint import Reduced
-from test_runner import pictures_with_bad_ones
+from test_runner import pictures_with_bad_ones, read_log
 
 import mmedit_gl
 from mmedit_gl.apis import Inpainter, init_model
 from mmedit_gl.checkpoint import read_checkpoint
+from mmedit_gl.cli import main
 from mmedit_gl.datasets import bbox2mask
 from mmedit_gl.engine import load_config
 from mmedit_gl.evaluation import l1
@@ -41,6 +44,45 @@ def config(tmp_path_factory, data_root) -> Path:
     path = tmp_path_factory.mktemp('config') / 'small.py'
     shrink(cfg, data_root).dump(path)
     return path
+
+
+COMMAND = ('-c', 'from mmedit_gl.cli import main; main()')
+
+
+@pytest.mark.parametrize('unbuffered', ['', '1'])
+@pytest.mark.parametrize(
+    'command',
+    [
+        (*COMMAND, '--help'),
+        (*COMMAND, 'plot-log', '--help'),
+        (ROOT / 'tools/plot_log.py', 'run'),
+        (ROOT / 'tools/convert_config.py', '--help'),
+    ],
+)
+def test_a_command_ends_in_silence_when_nobody_reads_on(command, unbuffered, tmp_path):
+    path = tmp_path / 'run/20260101_000000/vis_data/scalars.json'
+    path.parent.mkdir(parents=True)
+    path.write_text('{"loss_l1_hole": 0.5, "step": 1}\n')
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONUNBUFFERED': unbuffered},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writing)
+    # As that of a shell's `yes | head`; argparse says by itself that it has helped.
+    status = 0 if command[-1] == '--help' and len(command) != 3 else 141
+    assert (done.returncode, done.stderr) == (status, '')
+
+
+def test_the_command_tells_its_version(capsys, monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['mmedit-gl', '--version'])
+    main()
+    assert capsys.readouterr().out == f'mmedit-gl {mmedit_gl.__version__}\n'
 
 
 @pytest.fixture(scope='module')
@@ -372,6 +414,44 @@ def test_arguments_of_the_test_that_do_not_fit_together_are_refused(tool, args, 
     status, stdout, stderr = tool('test.py', *args)
     assert (status, stdout) == (2, '')
     assert message in stderr
+
+
+def test_strips_that_a_disk_cannot_hold_end_a_test_with_the_name_of_the_file(
+    trained, config, tmp_path, tool
+):
+    shown = tmp_path / 'shown'
+    options = ('--work-dir', tmp_path / 'work', '--show-dir', shown)
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Less than a strip, more than what else is written.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (14_000, former[1]))
+    try:
+        ended = tool(
+            *('test.py', config, trained[0] / 'iter_6.pth', *options),
+            *('--cfg-options', 'log_level=ERROR', 'visualizer=None'),
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    name = 'shown/00000_Places365_val_00000000.png'
+    assert one_sentence(*ended) == f'error: cannot write {tmp_path / name}: File too large'
+    assert list(shown.iterdir()) == []
+
+
+@pytest.mark.parametrize('option', ['--show-dir', '--report', '--out'])
+def test_a_place_where_nothing_can_be_written_is_refused_before_the_test(
+    trained, config, tmp_path, tool, option
+):
+    place = '/proc/self/fd/m.json' if option == '--out' else '/proc/self/fd'
+    args = (config, trained[0] / 'iter_6.pth', '--work-dir', tmp_path, option, place)
+    line = one_sentence(*tool('test.py', *args))
+    assert line.startswith('error: cannot write to the folder /proc/self/fd: ')
+    if option != '--show-dir':
+        place = tmp_path / 'made'
+        (place / 'report.html').mkdir(parents=True)
+        line = one_sentence(*tool('test.py', *args[:-1], place))
+        file = place / 'report.html' if option == '--report' else place
+        why = 'it is a folder, expected the name of a file'
+        assert line == f'error: cannot write {file}: {why}'
+    assert 'l1: ' not in read_log(tmp_path)  # that it measures
 
 
 def test_amp_and_load_from_train_on_from_weights(trained, config, tmp_path, tool):

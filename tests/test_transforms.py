@@ -44,6 +44,21 @@ def test_a_truncated_image_is_refused(tmp_path, suffix):
             read_image(str(path))
 
 
+def test_a_jpeg_with_pictures_before_and_behind_its_own_is_refused_where_it_is_cut(tmp_path):
+    _, jpeg = cv2.imencode('.jpg', random_image(0, 200, 300))
+    jpeg, small = jpeg.tobytes(), cv2.imencode('.jpg', random_image(1, 8, 8))[1].tobytes()
+    thumbnail = b'\xff' * 3 + b'\xe1' + (2 + len(small)).to_bytes(2, 'big') + small
+    whole = jpeg[:2] + thumbnail + jpeg[2:]
+    path = tmp_path / 'img.jpg'
+    for content in (whole, whole + small[: len(small) // 2], whole + b'\xff\xda\xff\xff'):
+        path.write_bytes(content)
+        assert np.array_equal(read_image(str(path)), cv2.imdecode(np.frombuffer(jpeg, np.uint8), 1))
+    for end in (-2, -len(jpeg) // 2):
+        path.write_bytes(whole[:end])
+        with pytest.raises(ImageError, match='not an image, or a truncated one'):
+            read_image(str(path))
+
+
 def test_a_missing_image_is_refused(tmp_path):
     with pytest.raises(ImageError, match='No such file'):
         read_image(str(tmp_path / 'img.png'))
@@ -320,7 +335,9 @@ def test_what_changes_the_size_is_refused_after_the_mask(step):
 
 MODES = dict(
     bbox=dict(max_bbox_shape=(20, 20), max_bbox_delta=8),
-    irregular=dict(length_range=(5, 30), brush_width=(3, 9)),
+    irregular=dict(
+        num_vertices=(1, 3), length_range=(5, 15), brush_width=(3, 6), area_ratio_range=(0.02, 0.3)
+    ),
     ff=dict(brush_width=(3, 9)),
 )
 

@@ -342,6 +342,17 @@ def test_the_picture_that_is_painted_on_shows_how_far_its_completion_is(small, p
     assert button['show_progress_on'] == [ids['editor'], ids['compare']]
 
 
+def test_a_completion_that_the_disk_cannot_keep_is_said_on_the_page(small, png):
+    from mmedit_gl.apis.web import Page, gr
+
+    layer = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    layer[100:120, 100:120, 3] = 255
+    page = Page(Inpainter(small[1], small[3], device='cpu'), '/proc/self/fd', 'native', 1)
+    with pytest.raises(gr.Error, match=r'the completed picture cannot be kept: '):
+        painting = dict(layers=[Image.fromarray(layer)])
+        page.complete(str(png), painting, False, 'native', lambda step, text: None)
+
+
 @pytest.mark.parametrize('painted, message', [(1, 'all is painted'), (0, 'nothing is painted')])
 def test_all_or_nothing_painted_is_refused(url, png, tmp_path, painted, message):
     Image.new('RGBA', (60, 40), (255, 0, 0, 255 * painted)).save(tmp_path / 'layer.png')

@@ -10,6 +10,7 @@ from yapf.yapflib.yapf_api import FormatCode
 
 from mmedit_gl.engine import generation, read_config, translate, wrapped
 from mmedit_gl.errors import UserError, one_sentence_errors
+from mmedit_gl.files import save_text
 from mmedit_gl.shipped import CONFIGS
 
 BASES = [
@@ -91,11 +92,7 @@ def main() -> None:
     )
     text = f'# Global&Local by the recipe of {args.theirs.name}.\n{wrapped(header | notes, "#   ")}'
     folder = args.ours.resolve().parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        args.ours.write_text(f'{text}\n{body(ours, folder)}', encoding='utf-8')
-    except OSError as error:
-        raise UserError(f'cannot write {args.ours}: {error.strerror}') from None
+    save_text(f'{text}\n{body(ours, folder)}', args.ours)
     print(f'Written: {args.ours}')
 
 

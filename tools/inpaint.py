@@ -14,7 +14,8 @@ from mmedit_gl.apis.folders import FolderJobs, Job, in_stages, passed_over
 from mmedit_gl.datasets.progress import progress_bar
 from mmedit_gl.engine import shared_work
 from mmedit_gl.errors import ImageError, UserError, one_sentence_errors, say_error
-from mmedit_gl.evaluation import make_folder, strip
+from mmedit_gl.evaluation import strip
+from mmedit_gl.files import make_folder
 from mmedit_gl.pictures import (
     MAX_MEGAPIXELS,
     Picture,

@@ -12,9 +12,10 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from mmedit_gl.datasets import bbox2mask, free_form_mask, irregular_mask, random_bbox
 from mmedit_gl.errors import UserError, one_sentence_errors
+from mmedit_gl.files import make_folder, saying
 
 MAX_ATTEMPTS = 1000
-LIST, STATISTICS = 'list.txt', 'masks.json'
+LIST, STATISTICS, UNFINISHED = 'list.txt', 'masks.json', 'unfinished.part'
 
 
 def parse_args() -> argparse.Namespace:
@@ -51,7 +52,8 @@ def check(args: argparse.Namespace) -> None:
         raise UserError('expected a --size of 1 or more, and --seed and --margin of 0 or more')
     if args.margin is not None and args.kind != 'bbox':
         raise UserError(f'--margin is for --kind bbox: leave it out for {args.kind}')
-    if args.folder.exists() and not (args.folder.is_dir() and not any(args.folder.iterdir())):
+    folder = args.folder
+    if folder.exists() and not (folder.is_dir() and set(folder.iterdir()) <= {folder / UNFINISHED}):
         raise UserError(f'{args.folder} is there and no empty folder: name a new one')
 
 
@@ -79,10 +81,13 @@ def draw(args: argparse.Namespace, number: int) -> np.ndarray:
     i = number % (len(args.ratios) - 1)
     low, high = args.ratios[i : i + 2]
     # The defaults are for 256x256 pixels, and seldom cover more than 0.4 of them.
-    thin, thick = (max(1, round(width * np.hypot(*size) / 362)) for width in (12, 40))
+    thin, thick, long = (max(1, round(side * np.hypot(*size) / 362)) for side in (12, 40, 100))
     max_loops = max(4, round(16 * high)) + 1
-    brush = dict(num_vertices=(4, 13), brush_width=(thin, thick + 1), max_loops=max_loops)
-    strokes = dict(num_vertices=(4, 9), length_range=(10, 101), brush_width=(10, 41))
+    widths = dict(brush_width=(thin, thick + 1))
+    brush = dict(num_vertices=(4, 13), **widths, max_loops=max_loops, mirrored=True)
+    # So many strokes, of which each covers a sixteenth of what the others leave.
+    few, many = (round(-16 * np.log(1 - min(ratio, 0.98))) for ratio in (low, high))
+    strokes = dict(num_vertices=(max(1, few), many + 2), length_range=(thin, long + 1), **widths)
     for _ in range(MAX_ATTEMPTS):
         try:
             if args.kind == 'bbox':
@@ -103,7 +108,7 @@ def draw(args: argparse.Namespace, number: int) -> np.ndarray:
 
 def write(args: argparse.Namespace, folder: Path) -> None:
     """Draw all masks into a new folder, with their list and their statistics."""
-    folder.mkdir(parents=True)
+    folder.mkdir()
     shares = {}
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn()) as progress:
         for number in progress.track(range(args.count), description='Drawing'):
@@ -126,16 +131,19 @@ def write(args: argparse.Namespace, folder: Path) -> None:
 def main() -> None:
     args = parse_args()
     check(args)
-    folder = args.folder.resolve()
-    beside = folder.with_name(f'{folder.name}.part')
+    is_new, unfinished = not args.folder.exists(), args.folder / UNFINISHED
     try:
-        shutil.rmtree(beside, ignore_errors=True)  # of a run that was killed
-        write(args, beside)
-        beside.replace(folder)
-    except OSError as error:
-        raise UserError(f'cannot write {args.folder}: {error.strerror}') from None
+        make_folder(args.folder)
+        with saying(f'cannot write {args.folder}'):
+            shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
+            write(args, unfinished)
+            # The folder itself stays, for a shell may be in it; the masks come before their list.
+            for path in sorted(unfinished.iterdir()):
+                path.replace(args.folder / path.name)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        if is_new and args.folder.is_dir() and not any(args.folder.iterdir()):
+            args.folder.rmdir()
     print(f'{args.count} masks are in {args.folder}, listed in {args.folder / LIST}')
 
 

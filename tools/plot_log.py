@@ -13,12 +13,13 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from mmedit_gl.errors import UserError, one_sentence_errors
 from mmedit_gl.evaluation.report import METRICS
+from mmedit_gl.files import check_place, make_folder, whole
 from mmedit_gl.models import Phase
 
-IN_THE_HOLE = ('loss_l1_hole', 'loss_mean_colour')
+OF_PIXELS = ('loss_l1_hole', 'loss_l1_valid', 'loss_mean_colour')
 ADVERSARIAL = ('fake_loss', 'real_loss', 'loss_g_fake')
-LOSSES = IN_THE_HOLE + ADVERSARIAL
-PANELS = {name: (name,) for name in IN_THE_HOLE} | {'adversarial losses': ADVERSARIAL}
+LOSSES = OF_PIXELS + ADVERSARIAL
+PANELS = {name: (name,) for name in OF_PIXELS} | {'adversarial losses': ADVERSARIAL}
 PANELS |= {title: (metric,) for metric, title in METRICS.items()}
 MAX_POINTS = 300  # of a line; the log's own are faint behind it
 STYLES = ('-', '--', ':')
@@ -41,7 +42,7 @@ def parse_args() -> argparse.Namespace:
 def read_session(path: Path) -> list[dict]:
     """The losses and metrics of a log, each line a dict with its `step`."""
     lines = []
-    for text in path.read_text(encoding='utf-8', errors='replace').splitlines():
+    for text in path.read_text(encoding='utf-8-sig', errors='replace').splitlines():
         try:
             line = json.loads(text)
         except ValueError:
@@ -159,13 +160,12 @@ def main() -> None:
     args = parse_args()
     if args.out.suffix != '.png':
         raise UserError(f'--out: expected a .png file, got {args.out}')
+    make_folder(args.out.parent)
+    check_place(args.out)
     figure = draw({str(path): read_log(path) for path in args.logs})
-    try:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        with matplotlib.rc_context({'axes.formatter.min_exponent': 4}):  # 0.2, not 2 x 10^-1
-            figure.savefig(args.out, dpi=120)
-    except OSError as error:
-        raise UserError(f'cannot write {args.out}: {error.strerror}') from error
+    rounded = matplotlib.rc_context({'axes.formatter.min_exponent': 4})  # 0.2, not 2 x 10^-1
+    with rounded, whole(args.out) as part:
+        figure.savefig(part, format='png', dpi=120)
     print(f'The losses, metrics and phases are drawn in {args.out}')
 
 

@@ -29,13 +29,13 @@ from mmedit_gl.evaluation import (
     comparison_table,
     complete,
     evaluation,
-    make_folder,
     metrics_table,
     read_evaluation,
     save_json,
     shown,
     write_report,
 )
+from mmedit_gl.files import check_place, make_folder
 
 
 def parse_args() -> argparse.Namespace:
@@ -162,9 +162,10 @@ def main() -> None:
         print(comparison_table({path: read_evaluation(path) for path in args.compare}))
         return
     cfg = configure(args)
-    for path in (args.out and Path(args.out).parent, args.report):
+    for path in (args.out, args.report and Path(args.report, 'report.html')):
         if path:  # what cannot be written is said before the work
-            make_folder(Path(path))
+            make_folder(Path(path).parent)
+            check_place(path)
     draws = []
     with shared_work():
         runner = Runner.from_cfg(cfg)

@@ -55,20 +55,27 @@ class FolderJobs:
         self.total, self.skipped, self.others, self.unreadable = None, 0, Counter(), []
         for target in filter(None, (out, strips)):
             for given in (pictures, masks):
-                if given.resolve().is_relative_to(target.resolve()):
+                if _lies_in(target, given):
                     raise UserError(
                         f'{target} is or holds {given}, over which nothing may be written: name '
                         'another folder for what is to be written'
                     )
         if not masks.exists():
             raise UserError(f'no mask and no folder of masks {masks}')
+        if masks.resolve() == pictures.resolve():
+            raise UserError(
+                f'{masks} is the folder of pictures too: expected another one for masks, which are '
+                'named as the pictures'
+            )
         self._found = 0
         self._folders = _taken_ahead(self._find())
         first = next(self._folders, None)
         self._folders = chain([first] if first else [], self._folders)
         if not self._found:
+            aside = [str(p) for p in (masks, out, strips) if p and _lies_in(pictures, p)]
+            place = f'{pictures} outside of {" and ".join(aside)}' if aside else pictures
             expected = f'expected files named {", ".join(FORMATS)}'
-            none = UserError(f'no pictures in {pictures}: {expected}')
+            none = UserError(f'no pictures in {place}: {expected}')
             raise next(iter(self.unreadable), none)
 
     def _find(self) -> Iterator[tuple[Path, str]]:
@@ -201,6 +208,10 @@ def _ahead(function: Callable, items: Iterable) -> Iterator:
         finally:
             for result in results:
                 result.cancel()
+
+
+def _lies_in(folder: Path, path: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mmedit_gl.errors import UserError
+from mmedit_gl.files import check_place, whole
 from mmedit_gl.models import GLInpaintor, GLPreprocessor, to_float, to_uint8
 
 CHECKED = [(1, 64, 64), (2, 96, 160), (1, 75, 131), (1, 256, 256)]  # batch, height, width
@@ -109,20 +110,11 @@ def export_onnx(model: GLInpaintor, path: str | Path) -> str:
             f'cannot export to ONNX, for {name} is not installed: pip install "mmedit_gl[onnx]"'
         ) from None
     path = Path(path)
-    if path.is_dir():
-        raise UserError(f'cannot write {path}: it is a folder, expected the name of a file')
-    part = path.with_name(f'.{path.name}.part')
-    try:
-        part.touch()  # before the work, so that a name that cannot be written is told at once
-        try:
-            proto = _graph(model)
-            difference = _check(proto, model)
-            part.write_bytes(proto.SerializeToString())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f'cannot write {path}: {error.strerror}') from None
+    check_place(path)
+    proto = _graph(model)
+    difference = _check(proto, model)
+    with whole(path) as part:
+        part.write_bytes(proto.SerializeToString())
     return (
         f'{path}: {path.stat().st_size / 1e6:.1f} MB, opset {proto.opset_import[0].version}, '
         f'checked against torch at {len(CHECKED)} sizes, largest difference {difference} of 255'

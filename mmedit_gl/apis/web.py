@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from mmedit_gl.apis.inpainter import MODES, Inpainter
-from mmedit_gl.errors import ImageError, UserError
+from mmedit_gl.errors import ImageError, UserError, reason
+from mmedit_gl.files import saying
 from mmedit_gl.pictures import FORMATS, Picture, read_hole, read_picture, write_picture
 
 os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
@@ -131,7 +132,9 @@ class Page:
                 mode,
                 progress=lambda done, of: progress((done, of), 'Completing'),
             )
-            out = Path(tempfile.mkdtemp(dir=self.folder)) / _completed_name(path, picture)
+            with saying('the completed picture cannot be kept'):
+                folder = Path(tempfile.mkdtemp(dir=self.folder))
+            out = folder / _completed_name(path, picture)
             write_picture(completed, out)
         except UserError as error:
             raise gr.Error(_for_page(str(error), path), print_exception=False) from None
@@ -225,9 +228,8 @@ def serve(
             server.bind((host, port))
             port = server.getsockname()[1]
     except (OSError, OverflowError) as error:
-        reason = getattr(error, 'strerror', None) or error
         raise UserError(
-            f'cannot serve at {host}:{port}: {reason}; give another --port or --host'
+            f'cannot serve at {host}:{port}: {reason(error)}; give another --port or --host'
         ) from None
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix='mmedit_gl_', ignore_cleanup_errors=True) as folder:

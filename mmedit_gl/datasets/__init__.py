@@ -13,6 +13,7 @@ from .masks import (
 )
 from .names import read_list
 from .samplers import DrawSampler, EvaluationSampler
+from .several import ConcatDataset, RepeatDataset
 from .transforms import (
     CenterCrop,
     Flip,
@@ -26,6 +27,7 @@ from .transforms import (
 
 __all__ = [
     'CenterCrop',
+    'ConcatDataset',
     'DemoPhotos',
     'DrawSampler',
     'EvaluationSampler',
@@ -36,6 +38,7 @@ __all__ = [
     'PackInputs',
     'RandomCrop',
     'RandomResize',
+    'RepeatDataset',
     'Resize',
     'bbox2mask',
     'free_form_mask',

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from mmedit_gl.datasets.database import NAMES, check_database, read_entry
 from mmedit_gl.datasets.names import find_pictures, read_lines, read_list
-from mmedit_gl.errors import ImageError, UserError, check_count
+from mmedit_gl.errors import ImageError, UserError, check_count, reason
 from mmedit_gl.registry import DATASETS, TRANSFORMS
 
 MAX_ATTEMPTS = 20
@@ -30,14 +30,25 @@ def read_image(
     try:
         content = read_entry(path, backend_args) if backend_args else mmengine.fileio.get(path)
     except OSError as error:
-        raise ImageError(f'cannot read {path}: {error.strerror}') from None
+        raise ImageError(f'cannot read {path}: {reason(error)}') from None
     try:
         img = cv2.imdecode(np.frombuffer(content, np.uint8), flag) if content else None
     except cv2.error:
         img = None  # it claims more pixels than OpenCV decodes
-    if img is None:
+    if img is None or not _has_end(content):
         raise ImageError(f'cannot read {path}: not an image, or a truncated one')
     return img
+
+
+def _has_end(content: bytes) -> bool:
+    """Whether it is no JPEG that is cut short, of which OpenCV before 4.11 makes a grey rest."""
+    if not content.startswith(b'\xff\xd8'):
+        return True
+    at = 2  # of a segment, which may hold a whole JPEG too; the last one has the samples
+    while (marker := content[at : at + 2]) not in (b'\xff\xda', b''):
+        is_fill = marker == b'\xff\xff'
+        at += 1 if is_fill else 2 + int.from_bytes(content[at + 2 : at + 4], 'big')
+    return content.find(b'\xff\xd9', at) > 0
 
 
 @DATASETS.register_module()

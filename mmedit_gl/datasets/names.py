@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmedit_gl.errors import UserError
+from mmedit_gl.errors import UserError, reason
 from mmedit_gl.pictures import FORMATS
 
 SUFFIXES = tuple(FORMATS)
@@ -96,8 +96,8 @@ def read_lines(path: str | Path, keep: Callable[[str], bool] = bool) -> Names:
             return Names(filter(keep, map(str.strip, file)), parse=name_on_line)
     except (OSError, ValueError) as error:
         raise UserError(
-            f'cannot read the list file {path} ({error}): expected text with one relative path a '
-            'line; README.md says how the data is prepared'
+            f'cannot read the list file {path} ({reason(error)}): expected text with one relative '
+            'path a line; README.md says how the data is prepared'
         ) from None
 
 

@@ -13,14 +13,15 @@ from mmedit_gl.datasets.checking import opened
 from mmedit_gl.datasets.database import NAMES, check_database, import_lmdb
 from mmedit_gl.datasets.names import Names, read_back, read_lines
 from mmedit_gl.datasets.progress import progress_bar
-from mmedit_gl.errors import UserError
+from mmedit_gl.errors import UserError, in_words
+from mmedit_gl.files import make_folder
 
 MAX_KEY_BYTES = 511
 COMMIT_BYTES = 2**26  # what a packing that is stopped loses at most
 
 
 def refuse_database(database: Path, names: Iterable[str]) -> None:
-    """Raises `UserError` if the database exists, or one of the names cannot be a key of it."""
+    """Raises `UserError` if the database is there or cannot be, or a name cannot be a key of it."""
     import_lmdb()
     if database.exists():
         raise UserError(f'{database} exists: name a new place, or delete it')
@@ -30,6 +31,7 @@ def refuse_database(database: Path, names: Iterable[str]) -> None:
                 f'{name} cannot be a key of an LMDB database: rename it to at most '
                 f'{MAX_KEY_BYTES} characters of ASCII'
             )
+    make_folder(database.parent)
 
 
 def pack(folder: Path, names: Names, database: Path) -> None:
@@ -52,7 +54,7 @@ def pack(folder: Path, names: Names, database: Path) -> None:
             raise
         if isinstance(error, lmdb.Error):
             raise UserError(f'cannot write {database} ({error}): is the disk full?') from None
-        raise UserError(f'cannot pack the pictures into {database}: {error}') from None
+        raise UserError(f'cannot pack the pictures into {database}: {in_words(error)}') from None
     print(f'{len(names)} pictures are in {database}')
 
 

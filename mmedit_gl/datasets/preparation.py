@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import posixpath
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +11,14 @@ from itertools import chain, compress
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
+
 from mmedit_gl.datasets.checking import Known, check, stamp
 from mmedit_gl.datasets.names import SUFFIXES, Names, find_pictures, read_back
 from mmedit_gl.datasets.packing import pack, refuse_database
 from mmedit_gl.datasets.progress import progress_bar
-from mmedit_gl.errors import UserError
+from mmedit_gl.errors import UserError, in_words
+from mmedit_gl.files import make_folder, whole
 
 PICTURES, CHECKED, LEFT_OUT = 'pictures', 'checked.tsv', 'left_out.txt'
 
@@ -53,7 +57,7 @@ def file_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f'cannot prepare the pictures: {error}') from None
+        raise UserError(f'cannot prepare the pictures: {in_words(error)}') from None
 
 
 def find_file(name: str, *folders: Path) -> Path | None:
@@ -72,7 +76,7 @@ def link(source: Path, out: Path) -> str:
     """
     if not source.is_dir():
         raise UserError(f'no folder {source}: the pictures are expected there')
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     if source.samefile(out):
         return ''
     place = out / PICTURES
@@ -89,6 +93,29 @@ def scan(folder: Path, list_file: str = '', suffixes: tuple[str, ...] = SUFFIXES
     with progress_bar() as progress:
         track = partial(progress.track, description='Scanning')
         return find_pictures(folder, list_file, track, suffixes)
+
+
+def each_once(names: Names, list_file: str | Path) -> Names:
+    """The names of a list without those that stand further up; prints how many these are."""
+    # Of millions the hashes alone are in memory, and what has the hash of another one.
+    hashes = np.fromiter((hash(posixpath.normpath(name)) for name in names), np.int64, len(names))
+    values, counts = np.unique(hashes, return_counts=True)
+    if len(values) == len(names):
+        return names
+    several, seen = set(values[counts > 1].tolist()), set()
+
+    def is_first(name: str) -> bool:
+        path = posixpath.normpath(name)
+        if path in seen:
+            return False
+        if hash(path) in several:
+            seen.add(path)
+        return True
+
+    once = Names(filter(is_first, names))
+    again = len(names) - len(once)
+    print(f'{list_file}: left out {again:,} of its lines, which name a picture again')
+    return once
 
 
 def prepare(lists: dict[str, Names], args: argparse.Namespace) -> None:
@@ -154,12 +181,8 @@ def _append(path: Path) -> Iterator[TextIO]:
 @contextmanager
 def _write(path: Path, checked: TextIO) -> Iterator[TextIO]:
     """A file that is at its place when it is whole, with a line in checked.tsv."""
-    beside = path.with_name(f'{path.name}.part')
-    try:
-        with beside.open('w', encoding='utf-8', newline='\n') as file:
+    with whole(path) as part:
+        with part.open('w', encoding='utf-8', newline='\n') as file:
             yield file
-        checked.write(f'{stamp(beside.stat())}\tlist\t{path.name}\n')
+        checked.write(f'{stamp(part.stat())}\tlist\t{path.name}\n')
         checked.flush()
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -30,7 +30,13 @@ from mmedit_gl.errors import ImageError, UserError, check_count
 from mmedit_gl.pictures import painted
 from mmedit_gl.registry import TRANSFORMS
 
-INTERPOLATIONS = dict(area=cv2.INTER_AREA, bilinear=cv2.INTER_LINEAR)
+INTERPOLATIONS = dict(
+    area=cv2.INTER_AREA,
+    bicubic=cv2.INTER_CUBIC,
+    bilinear=cv2.INTER_LINEAR,
+    lanczos=cv2.INTER_LANCZOS4,
+    nearest=cv2.INTER_NEAREST,
+)
 
 
 @TRANSFORMS.register_module()
@@ -100,10 +106,10 @@ class Resize(BaseTransform):
     """To `scale`, (width, height) in pixels, or with an int, to that length of the shorter edge.
 
     With `keep_ratio` the picture keeps its aspect: a pair is then what its longer and its shorter
-    edge have to fit into, whichever way it lies, and a float is a factor. `interpolation` is
-    `'bilinear'`, as published, or `'area'`, the mean of the pixels that each new one covers, which
-    is what shrinks a picture without jagged edges. Raises `UserError` for a scale that is none of
-    these.
+    edge have to fit into, whichever way it lies, a float is a factor, and halves of pixels are
+    rounded up, as published. `interpolation` is one of `INTERPOLATIONS`: `'bilinear'` as published,
+    or `'area'`, the mean of the pixels that each new one covers, which is what shrinks a picture
+    without jagged edges. Raises `UserError` for a scale that is none of these.
     """
 
     def __init__(
@@ -130,10 +136,11 @@ class Resize(BaseTransform):
         _check_no_mask(self, results)
         img, size = results['gt_img'], self.scale
         height, width = img.shape[:2]
-        if isinstance(size, int):
+        if self.keep_ratio:
+            fit = (size, np.inf) if isinstance(size, int) else size
+            size = tuple(max(1, edge) for edge in rescale_size((width, height), fit))
+        elif isinstance(size, int):
             size = tuple(round(edge * size / min(height, width)) for edge in (width, height))
-        elif self.keep_ratio:
-            size = tuple(max(1, edge) for edge in rescale_size((width, height), size))
         results['gt_img'] = cv2.resize(img, size, interpolation=self.interpolation)
         return results
 

@@ -5,6 +5,7 @@ from .hooks import (
     CheckpointHook,
     CompletionsHook,
     EMAHook,
+    LocalVisBackend,
     LoggerHook,
     MetricsHook,
     PhaseHook,
@@ -17,6 +18,7 @@ from .openmmlab_configs import generation, translate
 from .optimizers import AmpOptimWrapper, MultiOptimWrapperConstructor
 from .processes import PictureLoader, shared_work
 from .runner import Runner, TrainLoop, checkpoints
+from .schedules import PolicyLR
 from .translation import wrapped
 
 __all__ = [
@@ -24,12 +26,14 @@ __all__ = [
     'CheckpointHook',
     'CompletionsHook',
     'EMAHook',
+    'LocalVisBackend',
     'LoggerHook',
     'MetricsHook',
     'MultiOptimWrapperConstructor',
     'Options',
     'PhaseHook',
     'PictureLoader',
+    'PolicyLR',
     'Runner',
     'RuntimeInfoHook',
     'SkippedImagesHook',

@@ -1,6 +1,7 @@
 """Configuration files, refused where they say what nobody reads."""
 
 import os
+import re
 import sys
 from argparse import ArgumentParser, Namespace
 from ast import literal_eval
@@ -9,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from mmengine import Config, DictAction
+from mmengine.utils import import_modules_from_strings
 
 from mmedit_gl.engine.openmmlab_configs import generation, translate
 from mmedit_gl.engine.translation import wrapped
-from mmedit_gl.errors import UserError
+from mmedit_gl.errors import UserError, in_words, reason
 from mmedit_gl.shipped import CONFIGS
 
 KEYS = {
@@ -53,7 +55,7 @@ class Options(DictAction):
         try:
             super().__call__(parser, namespace, values, option)
         except Exception as error:
-            parser.error(f'{option}: expected KEY=VALUE, got {" ".join(values)} ({error})')
+            parser.error(f'{option}: expected KEY=VALUE, got {" ".join(values)} ({reason(error)})')
 
     @staticmethod
     def _parse_iterable(value: str) -> Any:
@@ -93,17 +95,83 @@ def read_config(path: str | Path, options: dict | None = None) -> Config:
 
     `path` is a file or the name of one that the package ships: the end of its path, with or without
     `.py`, as `gl_256x256_8x12_places` or `photos/boxes`. Raises `UserError` for a file that is not
-    there or cannot be read.
+    there or cannot be read, and for options that mean something in a file alone.
     """
     path = _find(Path(path))
+    tree = {}
+    for key, value in (options or {}).items():
+        _check_option(key, value)
+        *parts, name = key.split('.')
+        place = tree
+        for part in parts:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise UserError(
+                    f'option {key}: {part} has another option, {place!r}: give one of both'
+                )
+        place[name] = value
     try:
-        cfg = Config.fromfile(path)
-        cfg.merge_from_dict(options or {})
+        cfg = Config.fromfile(path, import_custom_modules=False)  # an option may name them
         for name in [name for name, value in cfg.items() if callable(value)]:
             cfg.pop(name)  # what a file in pure Python has imported
     except Exception as error:
-        raise UserError(f'cannot read the configuration {path}: {error}') from error
+        raise UserError(f'cannot read the configuration {path}: {in_words(error)}') from error
+    for key, value in tree.items():
+        cfg._cfg_dict[key] = _over(cfg.get(key), value, key)  # cfg[key] would build lazy objects
+    if modules := cfg.get('custom_imports'):
+        _import(modules)
     return cfg
+
+
+def _check_option(key: str, value: Any) -> None:
+    """Raises `UserError` for what is obeyed only while the file is read, by mmengine or itself."""
+    if key.startswith('_') or key.partition('.')[0] == 'vis_backends':
+        raise UserError(
+            f'option {key}: a name of this kind has an effect in a file alone: give the keys that '
+            'it sets there, or write a file that inherits by _base_'
+        )
+    if words := re.findall(r'\{\{.*?\}\}', str(value)):
+        raise UserError(
+            f'option {key}: {words[0]} is replaced in a file alone: give what it stands for'
+        )
+
+
+def _over(old: Any, new: Any, key: str) -> Any:
+    """A value with that of an option over it: dicts key by key, lists by their places.
+
+    `_delete_=True` takes away what was there, in lists and new places too, where mmengine keeps it.
+    """
+    if not isinstance(new, dict):
+        return new
+    new = dict(new)
+    if new.pop('_delete_', False) or old is None:
+        old = {}
+    if not isinstance(old, dict | list):
+        raise UserError(
+            f'option {key}: expected a dict for {", ".join(new)}, got {old!r}: set '
+            f'{key}._delete_=True to replace it'
+        )
+    result = old.copy()
+    for name, value in new.items():
+        place = name
+        if isinstance(old, list):
+            if name not in map(str, range(len(old))):
+                raise UserError(f'option {key}.{name}: expected a place from 0 to {len(old) - 1}')
+            place = int(name)
+        was = old.get(name) if isinstance(old, dict) else old[place]
+        result[place] = _over(was, value, f'{key}.{name}')
+    return result
+
+
+def _import(modules: Any) -> None:
+    try:
+        import_modules_from_strings(**modules)
+    except Exception as error:
+        reason = ' '.join(str(error.__context__ or error).split())
+        raise UserError(
+            f'custom_imports: expected dict(imports=[...]) of modules that Python finds, as by '
+            f'PYTHONPATH, got {modules!r} ({reason})'
+        ) from error
 
 
 def _find(path: Path) -> Path:

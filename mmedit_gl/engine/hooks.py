@@ -9,10 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from mmengine import Config
 from mmengine.dist import get_rank, get_world_size, is_main_process, master_only
 from mmengine.hooks import Hook
 from mmengine.hooks import LoggerHook as MMEngineLoggerHook
 from mmengine.hooks import RuntimeInfoHook as MMEngineRuntimeInfoHook
+from mmengine.visualization import LocalVisBackend as MMEngineLocalVisBackend
+from mmengine.visualization.vis_backend import force_init_env
 from rich.progress import Progress
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
@@ -20,7 +23,9 @@ from torch.utils.data import DataLoader
 from mmedit_gl.engine.runner import Runner, checkpoints, iteration
 from mmedit_gl.errors import UserError, check_count
 from mmedit_gl.evaluation import HIGHER_IS_BETTER, save_json, strip
-from mmedit_gl.registry import HOOKS
+from mmedit_gl.files import make_folder, save_text, saying
+from mmedit_gl.pictures import picture_of, write_picture
+from mmedit_gl.registry import HOOKS, VISBACKENDS
 
 
 @HOOKS.register_module()
@@ -62,6 +67,8 @@ class PhaseHook(Hook):
             scalars = runner.message_hub.log_scalars
             for name in [name for name in scalars if name.startswith('train/') and 'loss' in name]:
                 del scalars[name]
+                # Or mmengine would miss it in the checkpoint, and warn of it when the run goes on.
+                runner.message_hub._resumed_keys.pop(name, None)
             self.phase = phase
 
 
@@ -300,7 +307,7 @@ class CompletionsHook(Hook):
     """Writes what validation or test completed: original | masked | completed, one PNG file each.
 
     The first `max_images` pictures, None for all, to `out_dir`, by default `completions` in the
-    working directory.
+    working directory. Raises `UserError` if they cannot be written, for a folder before the work.
     """
 
     def __init__(self, out_dir: str | None = None, max_images: int | None = 16):
@@ -309,14 +316,21 @@ class CompletionsHook(Hook):
         self.out_dir, self.max_images = out_dir, max_images
 
     def _write(self, runner: Runner, batch_idx: int, data_batch: dict, outputs: list[dict]) -> None:
-        out_dir = Path(self.out_dir or Path(runner.work_dir) / 'completions')
-        out_dir.mkdir(parents=True, exist_ok=True)
         for i, sample in enumerate(outputs):
             number = (self.written + i) * get_world_size() + get_rank()
             if number < self.end:
                 name = f'{number:05d}_{Path(sample["img_path"]).stem}.png'
-                cv2.imwrite(str(out_dir / name), strip(sample))
+                write_picture(picture_of(strip(sample)), self._folder(runner) / name)
         self.written += len(outputs)
+
+    def _folder(self, runner: Runner) -> Path:
+        return Path(self.out_dir or Path(runner.work_dir) / 'completions')
+
+    def _make_folder(self, runner: Runner) -> None:
+        if self.max_images != 0:
+            make_folder(self._folder(runner))
+
+    before_train = before_val = before_test = _make_folder
 
     def before_val_epoch(self, runner: Runner) -> None:
         self._begin(runner.val_dataloader)
@@ -331,6 +345,30 @@ class CompletionsHook(Hook):
             self.end = min(self.end, self.max_images)
 
     after_val_iter = after_test_iter = _write
+
+
+@VISBACKENDS.register_module()
+class LocalVisBackend(MMEngineLocalVisBackend):
+    """Keeps configuration, values and pictures in `vis_data` of the session.
+
+    mmengine's loses a picture that cannot be written without a word; here that is a `UserError`, as
+    it is for the others, with the file. Goes with
+    `test_a_training_sample_or_value_that_cannot_be_written_ends_the_run`.
+    """
+
+    @force_init_env
+    def add_config(self, config: Config, **kwargs) -> None:
+        save_text(config.dump(), self._config_save_file)
+
+    @force_init_env
+    def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs) -> None:
+        path = Path(self._img_save_dir, f'{name}_{step}.png')
+        make_folder(path.parent)
+        write_picture(picture_of(cv2.cvtColor(image, cv2.COLOR_RGB2BGR)), path)
+
+    def _dump(self, value_dict: dict, file_path: str, file_format: str) -> None:
+        with saying(f'cannot write {file_path}'):
+            super()._dump(value_dict, file_path, file_format)
 
 
 @HOOKS.register_module()

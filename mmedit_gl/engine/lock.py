@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mmengine.dist import broadcast_object_list, is_main_process
 
-from mmedit_gl.errors import UserError
+from mmedit_gl.errors import UserError, reason
+from mmedit_gl.files import saying
 
 
 @contextmanager
@@ -39,12 +40,13 @@ def _lock(path: Path, stack: ExitStack) -> list[str | None]:
     import fcntl  # which Windows does not have, where pictures are completed all the same
 
     while True:
-        file = stack.enter_context(path.open('a+'))
+        with saying(f'cannot write {path}'):
+            file = stack.enter_context(path.open('a+'))
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EAGAIN):
-                return [None, str(error)]
+                return [None, reason(error)]
             file.seek(0)
             return [file.read() or 'it has just begun', None]
         if os.fstat(file.fileno()).st_nlink:  # not taken away by the run before, meanwhile

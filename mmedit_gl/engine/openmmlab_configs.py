@@ -1,7 +1,8 @@
 """Configurations of OpenMMLab's Global&Local, of MMEditing 0.x and MMagic 1.x, in our words.
 
 `SECTIONS` says of each key of each section what becomes of it: the same, another name, nothing, or
-a value or two that alone have a counterpart. What it does not name is refused.
+a value or two that alone have a counterpart. What it does not name is refused. README.md lists what
+differs from theirs.
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from mmengine import Config
+from mmengine.utils import is_seq_of
 
 from mmedit_gl.engine.translation import (
     Rule,
@@ -20,11 +22,12 @@ from mmedit_gl.engine.translation import (
     left_out,
     merged,
     nothing,
+    refused,
     same,
     spread,
     within,
 )
-from mmedit_gl.errors import UserError
+from mmedit_gl.errors import UserError, concerns
 from mmedit_gl.shipped import CONFIGS
 
 SCOPES = ('mmagic', 'mmedit')
@@ -32,21 +35,43 @@ PACKAGES = (*SCOPES, 'mmcv', 'mmengine')
 ONLY_IN_0X = {'data', 'optimizers', 'total_iters', 'lr_config', 'checkpoint_config'}
 PREPROCESSORS = ('DataPreprocessor', 'EditDataPreprocessor')
 PACKING = ('PackInputs', 'PackEditInputs', 'Collect', 'ImageToTensor', 'ToTensor')
+# What logs in a folder, as ours always does, and what at a service: mmengine's name for it, if any.
 LOGGERS = ('TextLoggerHook', 'IterTextLoggerHook', 'TensorboardLoggerHook')
+SERVICES = dict(
+    WandbLoggerHook='WandbVisBackend',
+    MlflowLoggerHook='MLflowVisBackend',
+    NeptuneLoggerHook='NeptuneVisBackend',
+    ClearMLLoggerHook='ClearMLVisBackend',
+    DvcliveLoggerHook='DVCLiveVisBackend',
+    PaviLoggerHook=None,
+    SegmindLoggerHook=None,
+    SageMakerExperimentsHook=None,
+)
+LOCAL_BACKENDS = ('LocalVisBackend', 'VisBackend', 'GenVisBackend')
+LOCAL_BACKENDS += ('TensorboardVisBackend', 'TensorboardGenVisBackend')
 # Hooks that draw pictures of the run, as CompletionsHook and TrainSamplesHook do.
 DRAWING = ('BasicVisualizationHook', 'VisualizationHook', 'MMEditVisualizationHook')
+DRAWING += ('GenVisualizationHook', 'EditVisualizationHook')
+TIMERS = ('IterTimerHook', 'EditIterTimerHook', 'GenIterTimerHook')
+COLLATIONS = (dict(type='pseudo_collate'), dict(type='default_collate'))
+EVALUATORS = ('Evaluator', 'EditEvaluator', 'GenEvaluator')
 # InpaintingMetrics measures all of ours, always.
 METRICS = dict(l1='l1', psnr='psnr', ssim='ssim', MAE='l1', PSNR='psnr', SSIM='ssim')
+RULES = dict(l1='less', l1_image='less', psnr='greater', ssim='greater')
 PICTURE = ('gt', 'gt_img', 'img', ['gt'], ['gt_img'], ['img'])
 
 
 def generation(cfg: dict) -> str | None:
     """Which of OpenMMLab's projects a configuration is of; None for this one."""
     scope = cfg.get('default_scope')
-    preprocessor = ((cfg.get('model') or {}).get('data_preprocessor') or {}).get('type', '')
-    if scope in SCOPES or (scope is None and preprocessor.rpartition('.')[2] in PREPROCESSORS):
+    part = cfg
+    for key in ('model', 'data_preprocessor', 'type'):
+        part = part.get(key) if isinstance(part, dict) else None
+    if scope in SCOPES or (scope is None and str(part).rpartition('.')[2] in PREPROCESSORS):
         return 'MMagic 1.x'
-    return 'MMEditing 0.x' if scope is None and ONLY_IN_0X & cfg.keys() else None
+    phases = cfg.get('train_cfg')
+    is_of_0x = ONLY_IN_0X & cfg.keys() or (isinstance(phases, dict) and 'iter_tc' in phases)
+    return 'MMEditing 0.x' if scope is None and is_of_0x else None
 
 
 def translate(theirs: dict) -> tuple[dict, dict[str, list[str]]]:
@@ -58,7 +83,8 @@ def translate(theirs: dict) -> tuple[dict, dict[str, list[str]]]:
     translation = Translation(theirs, SECTIONS, DEFAULTS)
     ours = translation.section(generation(theirs), theirs, '')
     if 'model' in ours:
-        ours['model']['trained_hole'] = _trained_hole(ours)
+        with concerns('mask_config.max_bbox_shape: expected a number of pixels, or a pair of them'):
+            ours['model']['trained_hole'] = _trained_hole(ours)
         ours['sync_bn'] = _sync_bn(theirs['model'])
     if 'train_dataloader' in ours:
         translation.differs.append("the generator's last convolution begins closer to zero")
@@ -80,7 +106,7 @@ def _without_packages(value: Any) -> Any:
 
 def _sync_bn(model: dict) -> str | None:
     """What `sync_bn` is for networks whose every batch norm is SyncBN, or none."""
-    kinds = {norm.get('type') for norm in _norms(model)} & {'BN', 'SyncBN'}
+    kinds = {norm['type'] for norm in _norms(model) if norm.get('type') in ['BN', 'SyncBN']}
     if len(kinds) == 2:
         raise UserError('norm_cfg: BN in some networks, SyncBN in others: expected one of them')
     return 'torch' if kinds == {'SyncBN'} else None
@@ -97,10 +123,20 @@ def _trained_hole(ours: dict) -> int | None:
     loader = ours.get('train_dataloader') or ours.get('test_dataloader') or {}
     sides = [
         np.max(step['mask_config']['max_bbox_shape'])
-        for step in loader.get('dataset', {}).get('pipeline', [])
+        for dataset in _of_pictures(loader.get('dataset', {}))
+        for step in dataset.get('pipeline', [])
         if step.get('mask_mode') == 'bbox'
     ]
     return int(max(sides)) if sides else None
+
+
+def _of_pictures(dataset: dict) -> Iterator[dict]:
+    """A data set of pictures, or those that one is made of."""
+    parts = [dataset['dataset']] if 'dataset' in dataset else dataset.get('datasets', ())
+    for part in parts:
+        yield from _of_pictures(part)
+    if not parts:
+        yield dataset
 
 
 def _total_iters(translation: Translation, path: str, key: str, value: int) -> dict:
@@ -109,7 +145,7 @@ def _total_iters(translation: Translation, path: str, key: str, value: int) -> d
 
 
 def _model_of_0x(translation: Translation, path: str, key: str, value: dict) -> dict:
-    ours = dict(model=translation.section('model', value, path))
+    ours = dict(model=translation.section('model', {**value, 'pretrained': None}, path))
     if weights := value.get('pretrained'):
         translation.changed.append('model.pretrained is load_from')
         ours['load_from'] = weights
@@ -124,6 +160,27 @@ def _norm(translation: Translation, path: str, key: str, value: dict | None) -> 
         translation.changed.append("SyncBN is BN, with sync_bn='torch'")
         value = {**value, 'type': 'BN'}
     return {key: value}
+
+
+def _if_true(translation: Translation, path: str, key: str, value: bool) -> dict:
+    return left_out(translation, path, key, value or None)
+
+
+def _preprocessor(translation: Translation, path: str, key: str, value: dict) -> dict:
+    ours = translation.section('data_preprocessor', value, path)
+    for name in ('mean', 'std'):
+        if value.get('type') == 'EditDataPreprocessor' and name not in value:
+            raise UserError(
+                f'{path}.{name}: expected 127.5, for the default of EditDataPreprocessor is '
+                'another in the first releases than in the last'
+            )
+    return {key: ours}
+
+
+def _auto_scale_lr(translation: Translation, path: str, key: str, value: dict | None) -> dict:
+    if isinstance(value, dict) and value.get('enable'):
+        raise UserError(f'{path}.enable=True has no counterpart in this project: give the rates')
+    return left_out(translation, path, key, value)
 
 
 def _phases(translation: Translation, path: str, key: str, value: dict | None) -> dict:
@@ -164,34 +221,43 @@ def _loader(translation: Translation, path: str, key: str, value: dict | None) -
         ours['drop_last'] = True
     ours['sampler'] = dict(type='DrawSampler' if is_train else 'EvaluationSampler')
     if 'dataset' in ours and not is_train:
-        ours['dataset']['test_mode'] = True
+        _be_strict(ours)
     sampler = value.get('sampler') or {}
     if sampler.get('type'):
         translation.changed.append(f'{sampler["type"]} is {ours["sampler"]["type"]}')
     if is_train and sampler.get('shuffle') is False:
         translation.differs.append('shuffle=False: training shuffles its pictures')
+    if not is_train and sampler.get('shuffle'):
+        translation.differs.append(f'{key}: shuffle=True: pictures are evaluated in order')
     return {key: ours}
+
+
+def _be_strict(loader: dict) -> None:
+    for dataset in _of_pictures(loader['dataset']):
+        dataset['test_mode'] = True
 
 
 def _data_of_0x(translation: Translation, path: str, key: str, value: dict) -> dict:
     shared = translation.section('data', value, path)
+    own = shared.pop('evaluated', {})
+    evaluated = {**shared, 'sampler': {}, 'batch_size': 1, **own}
+    if value.get('test') is None and value.get('val') is not None:
+        translation.changed.append(f'what {path}.val says is tested, for there is no {path}.test')
+        value = {**value, 'test': value['val']}
     ours = {}
     for mode in ('train', 'val', 'test'):
         if (dataset := value.get(mode)) is None:
             continue
         own = f'{mode}_dataloader'
         loader = merged(
-            shared if mode == 'train' else {**shared, 'batch_size': 1},
-            translation.section('loader', value.get(own) or {}, f'{path}.{own}'),
+            shared if mode == 'train' else evaluated,
+            translation.section('loader of 0.x', value.get(own) or {}, f'{path}.{own}'),
         )
         loader['persistent_workers'] = loader.get('num_workers', 0) > 0
-        place = f'{path}.{mode}'
-        while isinstance(dataset, dict) and dataset.get('type') == 'RepeatDataset':
-            dataset, place = dataset.get('dataset'), f'{place}.dataset'
-            translation.left_out.append('RepeatDataset')
-        loader['dataset'] = translation.section('dataset of 0.x', dataset, place)
         ours |= _loader(translation, own, own, {**loader, 'dataset': None})
-        ours[own]['dataset'] = loader['dataset'] | ({} if mode == 'train' else dict(test_mode=True))
+        ours[own]['dataset'] = _pictures(translation, f'{path}.{mode}', dataset)
+        if mode != 'train':
+            _be_strict(ours[own])
     measured = ('test', 'val') if translation.theirs.get('evaluation') else ('test',)
     for mode in measured:
         if f'{mode}_dataloader' in ours:
@@ -203,8 +269,25 @@ def _data_of_0x(translation: Translation, path: str, key: str, value: dict) -> d
 
 
 def _dataset(translation: Translation, path: str, key: str, value: dict | None) -> dict:
-    if value is None:
-        return {}
+    return {} if value is None else {key: _pictures(translation, path, value)}
+
+
+def _datasets(translation: Translation, path: str, key: str, value: list) -> dict:
+    ours = [_pictures(translation, f'{path}[{i}]', part) for i, part in enumerate(value)]
+    return {key: ours}
+
+
+def _pictures(translation: Translation, path: str, value: Any) -> dict:
+    """A data set, or what is made of several; of 0.x a list, of data sets or of their lists."""
+    is_of_0x = generation(translation.theirs) == 'MMEditing 0.x'
+    if is_of_0x and isinstance(value, dict) and isinstance(value.get('ann_file'), (list, tuple)):
+        value = [{**value, 'ann_file': file} for file in value['ann_file']]
+    if is_of_0x and isinstance(value, (list, tuple)):
+        return dict(type='ConcatDataset', **_datasets(translation, path, 'datasets', value))
+    if isinstance(value, dict) and value.get('type') in ('ConcatDataset', 'RepeatDataset'):
+        return translation.section(value['type'], value, path)
+    if is_of_0x:
+        return translation.section('dataset of 0.x', value, path)
     ours = translation.section('dataset', value, path)
     masks = ours.get('data_prefix', {}).pop('mask', None)
     for step in ours.get('pipeline', []):
@@ -217,7 +300,9 @@ def _dataset(translation: Translation, path: str, key: str, value: dict | None) 
             step['mask_config'] = dict(mask_dir=str(Path(value.get('data_root') or '', masks)))
     if not value.get('ann_file') and not value.get('recursive'):
         translation.differs.append('pictures are found in subfolders too')
-    return dict(dataset=ours)
+    elif value.get('ann_file') and 'recursive' in value:
+        translation.left_out.append(f'{path}.recursive, beside ann_file')
+    return ours
 
 
 def _prefix_of_0x(translation: Translation, path: str, key: str, value: str | None) -> dict:
@@ -241,11 +326,30 @@ def _pipeline(translation: Translation, path: str, key: str, value: list) -> dic
                 f'{place} has no counterpart in this project: expected one of '
                 f'{", ".join([*tables, "LoadMask", *PACKING])}'
             )
+        elif kind == 'Resize':
+            steps.append(_resize(translation, place, step))
         elif ours := translation.section(tables[kind], step, place):
             steps.append(ours)
     if len(masks) != 1:
         raise UserError(f'{path}: expected one LoadMask among its steps, got {len(masks)}')
+    if generation(translation.theirs) == 'MMEditing 0.x' and not _is_normalized(value):
+        raise UserError(f'{path}: expected Normalize among its steps, before GetMaskedImage')
+    if masks[0]['mask_mode'] == 'file' and any(step['type'] == 'Flip' for step in steps):
+        translation.differs.append("Flip turns a mask of mask_mode='file' with its picture")
     return {key: [*steps, *masks, dict(type='PackInputs')]}
+
+
+def _is_normalized(steps: list[dict]) -> bool:
+    for step in steps:
+        if step['type'] in ('Normalize', 'GetMaskedImage'):
+            return step['type'] == 'Normalize'
+    return False
+
+
+def _to_float32(translation: Translation, path: str, key: str, value: bool) -> dict:
+    if value:
+        translation.differs.append('to_float32=True: what is resized is rounded to whole numbers')
+    return {}
 
 
 def _crop(translation: Translation, path: str, key: str, value: bool) -> dict:
@@ -254,9 +358,15 @@ def _crop(translation: Translation, path: str, key: str, value: bool) -> dict:
     return dict(type=ours, allow_smaller=True)
 
 
-def _scale(translation: Translation, path: str, key: str, value: Any) -> dict:
+def _resize(translation: Translation, path: str, step: dict) -> dict:
     """With a -1 theirs scales the shorter edge to the other number."""
-    return {key: max(value) if isinstance(value, (tuple, list)) and -1 in value else value}
+    ours = translation.section('step Resize', step, path)
+    scale = ours.get('scale')
+    if isinstance(scale, (tuple, list)) and -1 in scale:
+        if not ours.get('keep_ratio'):
+            raise UserError(f'{path}.scale={scale}: expected keep_ratio=True beside a -1')
+        ours['scale'] = max(scale)
+    return ours
 
 
 def _keep_ratio(translation: Translation, path: str, key: str, value: bool) -> dict:
@@ -268,47 +378,96 @@ def _mask(translation: Translation, path: str, theirs: dict) -> dict:
     tables = translation.tables('mask ')
     expect(f'{path}.mask_mode', mode, tables)
     config = theirs.get('mask_config') or {}
+    shape = config.get('img_shape')
     config = translation.section(tables[mode], config, f'{path}.mask_config')
     if mode in ('set', 'file'):
         translation.differs.append('of a mask file is hole what is at least half of white')
     if mode == 'file':
         translation.changed.append('the mask of a picture is the PNG file of its stem')
-    if mode == 'ff':
-        translation.differs.append("mask_mode='ff' draws a stroke where theirs draws none")
+    if mode in ('irregular', 'ff') and isinstance(shape, (tuple, list)) and len({*shape[:2]}) > 1:
+        translation.differs.append('strokes begin anywhere in a picture that is not square')
     return dict(type='LoadMask', mask_mode=mode, mask_config=config)
 
 
 def _evaluator(translation: Translation, path: str, key: str, value: Any) -> dict:
-    if isinstance(value, dict) and value.get('type') == 'Evaluator':
-        value = value.get('metrics') or []
     if value is None:
         return {key: None}
-    metrics = value if isinstance(value, list) else [value]
-    for number, metric in enumerate(metrics):
-        translation.section('metric', metric, f'{path}[{number}]')
-    names = ', '.join(metric.get('type', '') for metric in metrics)
-    translation.changed.append(f'{names} are of InpaintingMetrics')
+    for number, metric in enumerate(_metrics(value)):
+        place = f'{path}[{number}]'
+        kinds = translation.tables('metric ')
+        expect(f'{place}.type', _type(metric), kinds)
+        translation.section(kinds[metric['type']], metric, place)
+        theirs, ours = _score(metric)
+        translation.changed.append(f'{theirs} is {ours}')
+        if metric['type'] == 'MAE' and (scaling := metric.get('scaling', 1)) != 100:
+            translation.differs.append(f'{ours} is {theirs} with scaling=100, not {scaling}')
+    translation.changed.append('InpaintingMetrics measures all that it has')
     return {key: dict(type='InpaintingMetrics')}
 
 
-def _metrics_of_0x(translation: Translation, path: str, key: str, value: list) -> dict:
-    for name in value:
+def _metrics(evaluator: Any) -> list:
+    """What an evaluator of theirs measures, or the only one of a list."""
+    if isinstance(evaluator, list) and len(evaluator) == 1:  # one for each data set
+        (evaluator,) = evaluator
+    if isinstance(evaluator, dict) and evaluator.get('type') in EVALUATORS:
+        evaluator = evaluator.get('metrics') or []
+    return evaluator if isinstance(evaluator, list) else [evaluator]
+
+
+def _score(metric: dict) -> tuple[str, str]:
+    """The names of a metric in their log and in ours; MAE without a mask is of all pixels."""
+    kind, prefix = metric['type'], metric.get('prefix')
+    name = 'l1_image' if kind == 'MAE' and not metric.get('mask_key') else METRICS[kind]
+    return f'{prefix}/{kind}' if prefix else kind, name
+
+
+def _metrics_of_0x(translation: Translation, path: str, key: str, value: list | dict) -> dict:
+    for name in value or []:
         expect(path, name, METRICS)
+    translation.changed.append(f'{path}: InpaintingMetrics measures all that it has')
+    if 'l1' in (value or []):
+        translation.differs.append('l1 is in percent of the range: 50 times that of 0.x')
     return {}
 
 
-def _save_best(translation: Translation, path: str, key: str, value: str | None) -> dict:
+def _save_best(translation: Translation, path: str, key: str, value: str | list | None) -> dict:
+    """By our metric, of the first that theirs measures under this name, or with 'auto' at all."""
+    section, given = translation.theirs, value
+    for part in path.split('.')[:-1]:
+        section = section[part]
+    rule = section.get('rule')
+    if isinstance(value, (list, tuple)) and len(value) == 1:
+        (value,), rule = value, rule[0] if isinstance(rule, (list, tuple)) else rule
     if value is None:
         return {key: None}
-    name = value.rpartition('/')[2]
-    if name == 'auto':
-        evaluators = translation.theirs.get('val_evaluator') or [dict(type='l1')]
-        first = evaluators[0] if isinstance(evaluators, list) else evaluators
-        name = first.get('metrics', [first])[0]['type']
-    expect(path, name, METRICS)
-    if value != METRICS[name]:
-        translation.changed.append(f'save_best={value!r} is {METRICS[name]!r}')
-    return {key: METRICS[name]}
+    if not isinstance(value, str):
+        raise UserError(f'{path}: expected one metric, by which weights are kept, got {value!r}')
+    scores = _scores(translation.theirs.get('val_evaluator'))
+    name = next(iter(scores)) if value == 'auto' else value
+    if name not in scores:  # with another prefix or none
+        name = next((full for full in scores if Path(full).name == Path(name).name), name)
+    expect(path, name, scores)
+    ours = scores[name]
+    if rule not in (None, RULES[ours]):
+        raise UserError(
+            f'{path.removesuffix(key)}rule={rule!r} has no counterpart in this project: of {ours} '
+            f'the best is what is {RULES[ours]}'
+        )
+    if given != ours:
+        translation.changed.append(f'save_best={given!r} is {ours!r}')
+    return {key: ours}
+
+
+def _scores(evaluator: Any) -> dict[str, str]:
+    """Our names by those in their log, the first of each; of 0.x, which has no evaluator, all."""
+    if evaluator is None:
+        return {name: name for name in ('l1', 'psnr', 'ssim')}
+    scores = {}
+    for metric in _metrics(evaluator):
+        if isinstance(metric, dict) and metric.get('type') in METRICS:
+            theirs, ours = _score(metric)
+            scores.setdefault(theirs, ours)
+    return scores
 
 
 def _optimizers_of_0x(translation: Translation, path: str, key: str, value: dict) -> dict:
@@ -318,58 +477,156 @@ def _optimizers_of_0x(translation: Translation, path: str, key: str, value: dict
 
 
 def _optimizer_of_0x(translation: Translation, path: str, key: str, value: dict) -> dict:
-    return {key: dict(type='OptimWrapper', optimizer=value)}
+    optimizer = {name: part for name, part in value.items() if name != 'paramwise_cfg'}
+    ours = dict(type='OptimWrapper', optimizer=optimizer)
+    if paramwise := value.get('paramwise_cfg'):
+        if 'bias_decay_mult' in paramwise:  # of 0.x leaves the biases of norms alone
+            paramwise = {'norm_decay_mult': 1.0, **paramwise}
+        ours['paramwise_cfg'] = paramwise
+    return {key: ours}
 
 
 def _wrapper(translation: Translation, path: str, key: str, value: str) -> dict:
     expect(path, value, ('OptimWrapper', 'AmpOptimWrapper'))
     if value == 'AmpOptimWrapper':
-        translation.differs.append('mixed precision is in bfloat16, which needs no scaled loss')
+        translation.differs.append(
+            'AmpOptimWrapper: networks compute in bfloat16, where theirs of GLInpaintor stay in '
+            'float32'
+        )
+    return {key: value}
+
+
+def _accumulative_counts(translation: Translation, path: str, key: str, value: int) -> dict:
+    if value != 1:
+        translation.differs.append(
+            f'{path}={value}: so many gradients make a step, where theirs makes one of each'
+        )
     return {key: value}
 
 
 def _lr_config(translation: Translation, path: str, key: str, value: dict | None) -> dict:
-    policy, tables = (value or {}).get('policy', 'fixed').lower(), translation.tables('policy ')
-    expect(f'{path}.policy', policy, tables)
-    ours = translation.section(tables[policy], value or {}, path)
-    if not ours:
+    """A policy of 0.x, by its own words."""
+    value = dict(policy='Fixed') if value is None else value
+    if not isinstance(value, dict):
+        raise UserError(f'{path}: expected a dict, got {value!r}')
+    names = {name.lower(): name for name in translation.tables('policy ')}
+    kind = value.get('policy')
+    if str(kind).lower() not in names:
+        expect(f'{path}.policy', kind, names.values())
+    kind = names[kind.lower()]
+    ours = translation.section(f'policy {kind}', value, path)
+    if kind == 'Fixed' and not ours.get('warmup'):
         return {}
-    if policy == 'poly':  # the last iteration is one step away from the end
-        ours['end'] = translation.theirs.get('total_iters', 0) + 1
-    translation.changed.append(f'policy {policy} is {ours["type"]}')
-    return dict(param_scheduler=[dict(ours, by_epoch=False)])
-
-
-def _step(translation: Translation, path: str, key: str, value: int | list) -> dict:
-    if isinstance(value, int):
-        return dict(type='StepLR', step_size=value)
-    return dict(type='MultiStepLR', milestones=value)
+    total = translation.theirs.get('total_iters', 0)
+    if kind in ('Poly', 'Linear', 'CosineAnnealing'):
+        ours['max_iters'] = total
+    periods = ours.get('periods')
+    if kind == 'CosineRestart' and not (is_seq_of(periods, int) and sum(periods) >= total):
+        raise UserError(
+            f'{path}.periods: expected periods of together at least total_iters={total}, got '
+            f'{periods!r}'
+        )
+    translation.changed.append(f'policy {kind} is PolicyLR')
+    return dict(param_scheduler=[dict(type='PolicyLR', policy=kind, by_epoch=False, **ours)])
 
 
 def _hooks(translation: Translation, path: str, key: str, value: list | None) -> dict:
+    ours = []
     for number, hook in enumerate(value or []):
-        expect(f'{path}[{number}].type', hook.get('type'), DRAWING)
-        translation.left_out.append(hook['type'])
+        place = f'{path}[{number}]'
+        expect(f'{place}.type', _type(hook), ('EMAHook', *DRAWING))
+        if hook['type'] == 'EMAHook':
+            ours.append(_average(translation, place, hook))
+        else:
+            translation.left_out.append(hook['type'])
+    return {key: ours} if ours else {}
+
+
+def _average(translation: Translation, path: str, hook: dict) -> dict:
+    if generation(translation.theirs) == 'MMagic 1.x':
+        return translation.section('EMAHook', hook, path)
+    ours = translation.section('EMAHook of 0.x', hook, path)
+    # The first momenta are (1 + iteration) / (warm_up + iteration), where that is less.
+    given = {**DEFAULTS['EMAHook of 0.x'], **hook}
+    if given['warm_up'] * given['momentum'] > 1:
+        raise UserError(
+            f'{path}.warm_up={given["warm_up"]} has no counterpart in this project: expected at '
+            f'most 1 / momentum, with which it has no effect; momentum is {given["momentum"]}'
+        )
+    translation.differs.append(
+        'EMAHook: the average begins after the first iteration, validation measures it, and '
+        'training goes on with the weights'
+    )
+    return ours
+
+
+def _momentum(translation: Translation, path: str, key: str, value: float) -> dict:
+    if not isinstance(value, (int, float)):
+        raise UserError(f'{path}: expected a number, got {value!r}')
+    translation.changed.append(f'momentum={value} is decay={1 - value:.12g}')
+    return dict(decay=1 - value)
+
+
+def _save_last(translation: Translation, path: str, key: str, value: bool) -> dict:
+    if not value:
+        translation.differs.append(f'{key}=False: the last iteration is saved')
     return {}
 
 
-def _log_hooks(translation: Translation, path: str, key: str, value: list) -> dict:
-    for number, hook in enumerate(value):
-        expect(f'{path}[{number}].type', hook.get('type'), LOGGERS)
-    return {}
+def _hook(*kinds: str) -> Rule:
+    """One of these hooks, all of which ours has or needs not."""
+
+    def rule(translation: Translation, path: str, key: str, value: dict | None) -> dict:
+        if value is not None:
+            expect(f'{path}.type', _type(value), kinds)
+        return {}
+
+    return rule
+
+
+def _type(part: Any) -> Any:
+    return part.get('type') if isinstance(part, dict) else part
+
+
+def _log_hooks(translation: Translation, path: str, key: str, value: list | None) -> dict:
+    backends, every = [], translation.theirs['log_config'].get('interval')
+    for number, hook in enumerate(value or []):
+        place, kind = f'{path}[{number}]', _type(hook)
+        expect(f'{place}.type', kind, (*LOGGERS, *SERVICES))
+        arguments = translation.section('log hook', hook, place)
+        if hook.get('interval', every) != every:
+            translation.differs.append(f'{place}.interval: a line is written every {every}')
+        if kind in LOGGERS:
+            translation.left_out.extend(f'{place}.{name}' for name in arguments)
+        elif SERVICES[kind] is None:
+            translation.left_out.append(f'{kind}, for which mmengine has no backend')
+        else:
+            translation.changed.append(f'{kind} is {SERVICES[kind]}')
+            backends.append(dict(type=SERVICES[kind], **arguments))
+    return _logging_to(backends) if backends else {}
 
 
 def _visualizer(translation: Translation, path: str, key: str, value: dict | None) -> dict:
     if value is None:
         return {}
-    translation.left_out.append(value.get('type', key))
+    translation.left_out.append(f'{value.get("type", key)}')
+    backends = []
+    for number, backend in enumerate(value.get('vis_backends') or []):
+        kind = backend.get('type', '')
+        if kind in LOCAL_BACKENDS:
+            place = f'{path}.vis_backends[{number}]'
+            translation.left_out.extend(f'{place}.{name}' for name in backend if name != 'type')
+        elif kind.startswith('Pavi'):
+            translation.left_out.append(f'{kind}, for which mmengine has no backend')
+        else:
+            backends.append({**backend, 'type': kind.replace('GenVisBackend', 'VisBackend')})
+    return _logging_to(backends)
+
+
+def _logging_to(backends: list[dict]) -> dict:
+    """What logs in the run's folder, as every run does, and to `backends`."""
     ours = [dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
-    theirs = [
-        backend
-        for backend in value.get('vis_backends') or []
-        if backend.get('type') not in ('VisBackend', *(own['type'] for own in ours))
-    ]
-    return {key: dict(type='Visualizer', vis_backends=ours + theirs)}
+    return dict(visualizer=dict(type='Visualizer', vis_backends=ours + backends))
 
 
 def _resume_from(translation: Translation, path: str, key: str, value: str | None) -> dict:
@@ -397,10 +654,30 @@ LOADER = dict(
     prefetch_factor=same(),
     timeout=same(),
 )
+LOADER_OF_0X = LOADER | dict(
+    shuffle=same(name='sampler.shuffle'), seed=left_out, prefetch_num=left_out
+)
 DATASET = dict(data_root=same(), ann_file=same(), pipeline=_pipeline, test_mode=nothing())
 MASK = dict(img_shape=nothing(), dtype=nothing())
 HOOK = dict(by_epoch=nothing(False), out_dir=left_out, type=nothing())
-POLICY = dict(policy=nothing(), by_epoch=nothing(False))
+POLICY = dict(
+    policy=nothing(),
+    by_epoch=nothing(False),
+    warmup=given,
+    warmup_iters=same(),
+    warmup_ratio=same(),
+    warmup_by_epoch=nothing(False),
+)
+COSINE = dict(min_lr=given, min_lr_ratio=given)
+METRIC = dict(
+    type=nothing(),
+    gt_key=nothing('gt_img'),
+    pred_key=nothing('pred_img', 'fake_img'),
+    prefix=nothing(),
+    collect_device=left_out,
+)
+OF_PICTURES = dict(crop_border=nothing(0), convert_to=nothing(None), input_order=nothing('CHW'))
+EMA = dict(type=same(), momentum=_momentum, interval=nothing(1), priority=same())
 
 SECTIONS: dict[str, dict[str, Rule]] = {
     'MMagic 1.x': EVERY_RUN
@@ -409,7 +686,7 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         experiment_name=left_out,
         save_dir=left_out,
         model_wrapper_cfg=left_out,
-        auto_scale_lr=left_out,
+        auto_scale_lr=_auto_scale_lr,
         train_dataloader=_loader,
         val_dataloader=_loader,
         test_dataloader=_loader,
@@ -423,7 +700,7 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         default_hooks=same(section='default_hooks'),
         visualizer=_visualizer,
         vis_backends=nothing(),
-        log_processor=same(),
+        log_processor=same(section='log_processor'),
         env_cfg=same(),
         randomness=same(),
         launcher=same(),
@@ -453,13 +730,18 @@ SECTIONS: dict[str, dict[str, Rule]] = {
     # the model
     'model': dict(
         type=same('GLInpaintor'),
-        data_preprocessor=same(section='data_preprocessor'),
+        data_preprocessor=_preprocessor,
         encdec=same(section='encdec'),
         disc=same(section='disc'),
-        loss_l1_hole=same(section='loss_l1_hole'),
+        loss_l1_hole=same(section='pixel loss'),
+        loss_l1_valid=same(section='pixel loss'),
         loss_gan=same(section='loss_gan'),
-        loss_out_percep=nothing(None, False),
-        pretrained=nothing(),
+        # Their GLInpaintor builds these, and does not compute them.
+        loss_composed_percep=left_out,
+        loss_gp=left_out,
+        loss_out_percep=_if_true,
+        loss_tv=left_out,
+        pretrained=refused('weights are given by load_from'),
         train_cfg=_phases,
         test_cfg=spread('test_cfg of 0.x'),
     ),
@@ -473,8 +755,8 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         pad_size_divisor=nothing(1),
         pad_value=nothing(),
         pad_mode=nothing(),
-        data_keys=nothing(),
-        stack_data_sample=nothing(),
+        data_keys=nothing('gt_img', ['gt_img']),
+        stack_data_sample=nothing(True),
     ),
     'encdec': dict(
         type=same('GLEncoderDecoder'),
@@ -502,12 +784,12 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         fc_in_channels=same(),
         fc_out_channels=same(),
         kernel_size=same(),
-        out_act_cfg=nothing(dict(type='ReLU')),
+        out_act_cfg=same(),
         with_input_norm=nothing(True),
         with_out_convs=nothing(False),
         with_spectral_norm=nothing(False),
     ),
-    'loss_l1_hole': dict(
+    'pixel loss': dict(
         type=same('L1Loss', 'MSELoss'),
         loss_weight=same(),
         reduction=nothing('mean'),
@@ -515,13 +797,13 @@ SECTIONS: dict[str, dict[str, Rule]] = {
     ),
     'loss_gan': dict(
         type=same('GANLoss'),
-        gan_type=same('vanilla'),
+        gan_type=same(),
         loss_weight=same(),
-        real_label_val=nothing(1.0),
-        fake_label_val=nothing(0.0),
+        real_label_val=same(),
+        fake_label_val=same(),
     ),
     'phases': dict(
-        disc_step=nothing(1),
+        disc_step=same(),
         iter_tc=nothing(),
         iter_td=nothing(),
         start_iter=nothing(),
@@ -529,9 +811,15 @@ SECTIONS: dict[str, dict[str, Rule]] = {
     ),
     # its pictures
     'loader': LOADER
-    | dict(sampler=same(section='sampler'), collate_fn=nothing(), dataset=_dataset),
-    'data': LOADER
-    | dict(val_samples_per_gpu=nothing(), val_workers_per_gpu=nothing())
+    | dict(
+        sampler=same(section='sampler'), collate_fn=nothing(None, *COLLATIONS), dataset=_dataset
+    ),
+    'loader of 0.x': LOADER_OF_0X,
+    'data': LOADER_OF_0X
+    | dict(
+        val_samples_per_gpu=same(name='evaluated.batch_size'),
+        val_workers_per_gpu=same(name='evaluated.num_workers'),
+    )
     | {
         f'{mode}{part}': nothing()
         for mode in ('train', 'val', 'test')
@@ -540,8 +828,8 @@ SECTIONS: dict[str, dict[str, Rule]] = {
     'sampler': dict(
         type=nothing('InfiniteSampler', 'DefaultSampler'),
         shuffle=nothing(),
-        round_up=nothing(),
-        seed=nothing(),
+        round_up=left_out,
+        seed=left_out,
     ),
     'dataset': DATASET
     | dict(
@@ -551,9 +839,13 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         search_key=nothing(None, *PICTURE),
         filename_tmpl=nothing({}, dict(gt='{}'), dict(gt='{}', mask='{}')),
         recursive=nothing(),
-        serialize_data=nothing(),
+        serialize_data=left_out,
         backend_args=nothing(None, dict(backend='local'), dict(backend='disk')),
     ),
+    'ConcatDataset': dict(
+        type=same(), datasets=_datasets, lazy_init=left_out, ignore_keys=left_out
+    ),
+    'RepeatDataset': dict(type=same(), dataset=_dataset, times=same(), lazy_init=left_out),
     'data_prefix': dict(gt=same(), img=same(), mask=same()),
     'dataset of 0.x': DATASET
     | dict(
@@ -566,10 +858,10 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         color_type=nothing('color'),
         flag=nothing('color'),
         channel_order=nothing('bgr'),
-        to_float32=nothing(),
+        to_float32=_to_float32,
         to_y_channel=nothing(False),
-        save_original_img=nothing(),
-        use_cache=nothing(),
+        save_original_img=_if_true,
+        use_cache=_if_true,
         imdecode_backend=nothing(None, 'cv2'),
         backend=nothing(None, 'cv2'),
         io_backend=nothing('disk', 'local'),
@@ -584,7 +876,7 @@ SECTIONS: dict[str, dict[str, Rule]] = {
     'step Resize': dict(
         type=same(),
         keys=nothing(*PICTURE),
-        scale=_scale,
+        scale=same(),
         keep_ratio=_keep_ratio,
         interpolation=same(),
         backend=nothing(None, 'cv2'),
@@ -638,20 +930,25 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         constructor=same('MultiOptimWrapperConstructor'),
         generator=same(section='wrapper'),
         disc=same(section='wrapper'),
-        paramwise_cfg=same(),
     ),
     'wrapper': dict(
         type=_wrapper,
         optimizer=same(),
-        accumulative_counts=same(),
+        paramwise_cfg=same(),
+        accumulative_counts=_accumulative_counts,
         clip_grad=same(),
         loss_scale=left_out,
         dtype=left_out,
     ),
     'optimizers': dict(generator=_optimizer_of_0x, disc=_optimizer_of_0x),
-    'policy fixed': POLICY,
-    'policy step': POLICY | dict(step=_step, gamma=same()),
-    'policy poly': POLICY | dict(type=same(), power=same(), min_lr=same(name='eta_min')),
+    'policy Fixed': POLICY,
+    'policy Step': POLICY | dict(step=same(), gamma=same(), min_lr=given),
+    'policy Exp': POLICY | dict(gamma=same()),
+    'policy Inv': POLICY | dict(gamma=same(), power=same()),
+    'policy Poly': POLICY | dict(power=same(), min_lr=same()),
+    'policy Linear': POLICY | dict(target_lr=same(), start=same(), interval=same()),
+    'policy CosineAnnealing': POLICY | COSINE,
+    'policy CosineRestart': POLICY | COSINE | dict(periods=same(), restart_weights=same()),
     # the run
     'train loop': dict(
         type=becomes('TrainLoop', 'IterBasedTrainLoop'),
@@ -660,40 +957,54 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         val_interval=same(),
         val_begin=nothing(1),
     ),
-    'val loop': dict(type=becomes('ValLoop', 'MultiValLoop'), fp16=nothing(False)),
-    'test loop': dict(type=becomes('TestLoop', 'MultiTestLoop'), fp16=nothing(False)),
-    'metric': dict(
-        type=nothing(*METRICS),
-        mask_key=nothing(None, 'mask'),
-        scaling=nothing(),
-        crop_border=nothing(0),
-        convert_to=nothing(None),
-        input_order=nothing(),
-        gt_key=nothing(),
-        pred_key=nothing(),
-        prefix=nothing(),
-        device=nothing(),
-        collect_device=nothing(),
+    'val loop': dict(
+        type=becomes('ValLoop', 'MultiValLoop', 'EditValLoop', 'GenValLoop'), fp16=nothing(False)
     ),
+    'test loop': dict(
+        type=becomes('TestLoop', 'MultiTestLoop', 'EditTestLoop', 'GenTestLoop'),
+        fp16=nothing(False),
+    ),
+    'log_processor': dict(
+        type=becomes('LogProcessor', 'EditLogProcessor', 'GenLogProcessor'),
+        by_epoch=nothing(False),
+        window_size=same(),
+        custom_cfg=same(),
+        num_digits=same(),
+        log_with_hierarchy=same(),
+        mean_pattern=same(),
+    ),
+    'metric MAE': METRIC | dict(mask_key=nothing(None, 'mask'), scaling=nothing(), device=left_out),
+    'metric PSNR': METRIC | OF_PICTURES,
+    'metric SSIM': METRIC | OF_PICTURES,
     'test_cfg of 0.x': dict(metrics=_metrics_of_0x),
     'evaluation': dict(
         interval=nothing(),
         save_best=within('default_hooks', within('checkpoint', _save_best)),
-        rule=nothing(),
+        rule=nothing(),  # beside save_best
         by_epoch=nothing(False),
         save_image=left_out,
         gpu_collect=left_out,
+        metric_dict=_metrics_of_0x,
         metric_options=nothing(None, {}),
     ),
     'default_hooks': dict(
-        timer=nothing(),
-        runtime_info=nothing(),
-        param_scheduler=nothing(),
-        sampler_seed=nothing(),
-        visualization=nothing(),
+        timer=_hook(*TIMERS),
+        runtime_info=_hook('RuntimeInfoHook'),
+        param_scheduler=_hook('ParamSchedulerHook'),
+        sampler_seed=_hook('DistSamplerSeedHook'),
+        visualization=_hook(*DRAWING),
         logger=same(section='logger'),
         checkpoint=same(section='checkpoint'),
     ),
+    'EMAHook': EMA
+    | dict(
+        ema_type=nothing('ExponentialMovingAverage'),
+        begin_iter=nothing(0),
+        begin_epoch=nothing(0),
+        update_buffers=nothing(False),
+        strict_load=left_out,
+    ),
+    'EMAHook of 0.x': EMA | dict(warm_up=nothing(), resume_from=nothing(None)),
     'logger': HOOK
     | dict(
         interval=same(), ignore_last=nothing(), log_metric_by_epoch=nothing(), keep_local=nothing()
@@ -702,13 +1013,33 @@ SECTIONS: dict[str, dict[str, Rule]] = {
         interval=same(name='default_hooks.logger.interval'),
         hooks=_log_hooks,
     ),
+    'log hook': HOOK
+    | dict(
+        interval=nothing(),
+        ignore_last=nothing(),
+        reset_flag=nothing(),
+        with_step=nothing(True),
+        init_kwargs=same(),
+        commit=same(),
+        define_metric_cfg=same(),
+        exp_name=same(),
+        tags=same(),
+        params=same(),
+        log_dir=left_out,
+        log_model=left_out,
+        log_artifact=left_out,
+        model_file=left_out,
+        out_suffix=left_out,
+        interval_exp_name=left_out,
+        keep_local=left_out,
+    ),
     'checkpoint': HOOK
     | dict(
         interval=same(),
         max_keep_ckpts=same(),
         save_best=_save_best,
-        rule=nothing(),
-        save_last=nothing(),
+        rule=nothing(),  # beside save_best
+        save_last=_save_last,
         save_optimizer=nothing(True),
         save_param_scheduler=nothing(True),
     ),
@@ -726,7 +1057,8 @@ DEFAULTS = {
     'step Resize': dict(type='Resize'),
     'step Flip': dict(type='Flip'),
     'mask bbox': dict(max_bbox_delta=40, min_margin=20),
-    'policy poly': dict(type='PolyLR'),
+    'EMAHook': dict(momentum=0.0002),
+    'EMAHook of 0.x': dict(momentum=0.0002, warm_up=100),
     'train loop': dict(type='IterBasedTrainLoop', val_interval=1000),
     'logger': dict(interval=10),
     'checkpoint': dict(interval=-1, max_keep_ckpts=-1),

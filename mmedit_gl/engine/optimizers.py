@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 
 import torch
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper, OptimWrapperDict
 from torch import nn
 
-from mmedit_gl.errors import UserError, configures
+from mmedit_gl.errors import UserError, check_count, check_number, configures
 from mmedit_gl.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
 
@@ -16,12 +17,17 @@ class MultiOptimWrapperConstructor:
     """Builds `optim_wrapper=dict(generator=dict(...), disc=dict(...))`.
 
     Each entry is the configuration of an optimizer wrapper for the model's network of that name;
-    None leaves it out. Raises `UserError` for a name that the model does not have.
+    None leaves it out. Its `paramwise_cfg` is that of mmengine, by names within the network. Raises
+    `UserError` for a name that the model does not have, and for a rate, a bound or a number of
+    steps that is none.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None):
+        if paramwise_cfg is not None:  # mmengine's place for it
+            raise UserError(
+                'paramwise_cfg: expected in generator or disc, whose parameters it is about'
+            )
         self.optim_wrapper_cfg = optim_wrapper_cfg
-        self.paramwise_cfg = paramwise_cfg
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:
         wrappers = {}
@@ -37,9 +43,29 @@ class MultiOptimWrapperConstructor:
                 if isinstance(kind := cfg['optimizer']['type'], str) and kind not in OPTIMIZERS:
                     raise UserError(f"expected an optimizer of torch, as 'Adam', got {kind!r}")
             with configures(name):
-                build = DefaultOptimWrapperConstructor(cfg, self.paramwise_cfg)
+                cfg = dict(cfg)
+                paramwise_cfg = cfg.pop('paramwise_cfg', None)
+                build = DefaultOptimWrapperConstructor(cfg, paramwise_cfg)
                 wrappers[name] = build(getattr(model, name))
+                _check_numbers(wrappers[name])
         return OptimWrapperDict(**wrappers)
+
+
+def _check_numbers(wrapper: OptimWrapper) -> None:
+    """Raises `UserError` for numbers that would fail at a step, or make one that goes uphill."""
+    check_count('accumulative_counts', wrapper._accumulative_counts)
+    for group in wrapper.optimizer.param_groups:
+        for key, value in group.items():
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                check_number(f'optimizer.{key}', value, 0)
+    if clip_grad := wrapper.clip_grad_kwargs:
+        with configures('clip_grad'):
+            signature(wrapper.clip_func).bind(None, **clip_grad)
+            for key in ('max_norm', 'norm_type', 'clip_value'):
+                value = clip_grad.get(key, 1)
+                # An infinite bound is for the log, which has the norm then.
+                if not isinstance(value, (int, float)) or isinstance(value, bool) or not value > 0:
+                    raise UserError(f'{key}: expected a number above 0, got {value!r}')
 
 
 @OPTIM_WRAPPERS.register_module()

@@ -12,7 +12,7 @@ from mmedit_gl.errors import UserError, configures
 
 @torch.no_grad()
 def rehearse_training(model: nn.Module, dataloader: DataLoader) -> None:
-    """One small batch through the pipeline, and its shapes through the networks of every phase.
+    """One small batch through the pipeline, and its shapes through every phase.
 
     Raises `UserError` with the configuration's key for whatever fails.
     """

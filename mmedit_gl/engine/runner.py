@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from mmengine import Config
 from mmengine.device import get_device
-from mmengine.dist import broadcast, get_world_size, is_main_process
+from mmengine.dist import broadcast, get_rank, get_world_size, is_main_process, master_only
 from mmengine.model import convert_sync_batchnorm
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import BaseLoop, LogProcessor
@@ -29,6 +29,7 @@ from mmedit_gl.checkpoint import (
     best_weights,
     discriminators_differ,
     load_weights,
+    optimizers_in_order,
     read_checkpoint,
     trained_otherwise,
 )
@@ -37,8 +38,8 @@ from mmedit_gl.engine.mmengine_fixes import init_gloo, is_worth_reading
 from mmedit_gl.engine.processes import PictureLoader, keep_memory
 from mmedit_gl.engine.rehearsal import rehearse_evaluation, rehearse_training
 from mmedit_gl.engine.same_run import check_same_run, identity
-from mmedit_gl.errors import UserError, check_count, concerns, configures
-from mmedit_gl.evaluation import make_folder
+from mmedit_gl.errors import UserError, check_count, check_number, concerns, configures
+from mmedit_gl.files import make_folder, remove_left, save_text, whole
 from mmedit_gl.registry import LOOPS
 
 # Parts of a run that go together.
@@ -50,6 +51,13 @@ PARTS = [
 SECTIONS = ('default_hooks', 'env_cfg', 'log_processor', 'randomness', 'visualizer', *chain(*PARTS))
 # Hooks without which a run would not know its iteration, its losses or its rates.
 NEEDED = ('runtime_info', 'logger', 'param_scheduler')
+# What torch refuses of a loader without worker processes.
+OF_WORKERS = ('persistent_workers', 'prefetch_factor', 'multiprocessing_context')
+# The least values of what a schedule computes rates from.
+OF_RATES = dict(
+    **dict.fromkeys(('gamma', 'factor', 'start_factor', 'end_factor', 'power', 'eta_min'), 0),
+    **dict.fromkeys(('step_size', 'T_max', 'total_iters'), 1),
+)
 # What each launcher tells its processes.
 LAUNCHERS = dict(
     pytorch=('RANK', 'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'),
@@ -112,10 +120,14 @@ class Runner(MMEngineRunner):
     def set_randomness(self, *args, **kwargs) -> None:
         with self.configures('randomness'):
             super().set_randomness(*args, **kwargs)
+        if self._randomness_cfg.get('diff_rank_seed'):
+            self._seed -= get_rank()  # what is drawn for pictures follows from that of the run
 
     def build_log_processor(self, log_processor: dict) -> LogProcessor:
         with self.configures('log_processor'):
-            return super().build_log_processor(log_processor)
+            processor = super().build_log_processor(log_processor)
+            check_count('window_size', processor.window_size)
+            return processor
 
     def build_visualizer(self, *args, **kwargs) -> Visualizer:
         with self.configures('visualizer'):
@@ -141,10 +153,12 @@ class Runner(MMEngineRunner):
                 handler.addFilter(lambda record: '\n' not in record.getMessage().strip())
         return logger
 
+    @master_only
     def dump_config(self) -> None:
         """mmengine's, when training begins: a run that is refused writes over no other's."""
         if isinstance(self._train_loop, BaseLoop):
-            super().dump_config()
+            name = Path(self.cfg.filename or f'{self.timestamp}.py').name
+            save_text(self.cfg.dump(), Path(self.work_dir, name))
 
     def train(self) -> nn.Module:
         """Raises `UserError` in the folder of another run, at work or over."""
@@ -152,6 +166,8 @@ class Runner(MMEngineRunner):
             if no_lock:
                 self.logger.warning(f'{self.work_dir} cannot be locked against others: {no_lock}')
             self._check_work_dir()
+            if is_main_process():
+                remove_left(Path(self.work_dir))
             networks = self.model.parallel
             try:
                 return super().train()
@@ -209,7 +225,10 @@ class Runner(MMEngineRunner):
         return torch.compile(network) if self.cfg.get('compile') else network
 
     def build_param_scheduler(self, scheduler: dict | list) -> dict:
-        """mmengine's; raises `UserError` for a schedule that never acts or cannot be saved."""
+        """mmengine's; raises `UserError` for a schedule that never acts or cannot be saved.
+
+        So it does for numbers that give no rate.
+        """
         with self.configures('param_scheduler'):
             built = super().build_param_scheduler(scheduler)
         for name, schedules in built.items():
@@ -221,6 +240,11 @@ class Runner(MMEngineRunner):
                         f'{where} counts epochs, and a run is a single one, so that it would never '
                         'act: set by_epoch=False, and its lengths in iterations'
                     )
+                for key, value in schedule.state_dict().items():
+                    if key in OF_RATES and value is not None:
+                        check_number(f'{where}: {key}', value, OF_RATES[key])
+                for milestone in getattr(schedule, 'milestones', ()):
+                    check_count(f'{where}: milestones', milestone)
                 # mmengine would warn of an optimizer that waits for its phase.
                 schedule.optimizer._global_step = 0
                 if any(map(callable, schedule.state_dict().values())):
@@ -264,8 +288,7 @@ class Runner(MMEngineRunner):
         if isinstance(dataloader, PictureLoader):  # mmengine asks again at each test
             return dataloader
         with self.configures(key):
-            ranks = self._randomness_cfg.get('diff_rank_seed', False)
-            loader = self.build_dataloader(dataloader, seed=self.seed, diff_rank_seed=ranks)
+            loader = self.build_dataloader(dataloader, seed=self.seed)
             with configures('dataset'):
                 if not isinstance(loader.dataset, Dataset):
                     raise UserError(f'expected a dict, got {loader.dataset!r}')
@@ -275,11 +298,16 @@ class Runner(MMEngineRunner):
 
     @staticmethod
     def build_dataloader(dataloader: dict | DataLoader, *args, **kwargs) -> PictureLoader:
-        """mmengine's, in pinned memory where there is a GPU to copy to."""
+        """mmengine's, in pinned memory where there is a GPU to copy to.
+
+        What is said of worker processes says nothing where there are none.
+        """
         if isinstance(dataloader, dict):
             gpu = torch.cuda.is_available()
             collate = dict(type='default_collate')
-            dataloader = {'pin_memory': gpu, 'collate_fn': collate, **dataloader}
+            of_workers = () if dataloader.get('num_workers') else OF_WORKERS
+            given = {key: value for key, value in dataloader.items() if key not in of_workers}
+            dataloader = {'pin_memory': gpu, 'collate_fn': collate, **given}
         loader = MMEngineRunner.build_dataloader(dataloader, *args, **kwargs)
         loader.__class__ = PictureLoader  # mmengine has no name for another
         loader.worker_init_fn = partial(_init_worker, loader.worker_init_fn)
@@ -304,6 +332,8 @@ class Runner(MMEngineRunner):
             weights = {key: value for key, value in weights.items() if key.startswith('generator.')}
             self.logger.info(f'The discriminators of {filename} are of another architecture: left')
         load_weights(self.model, weights, filename)
+        if self._resume:
+            checkpoint['optimizer'] = optimizers_in_order(self.model, checkpoint, filename)
         self.logger.info(f'Loaded the weights of {filename}')
         return checkpoint
 
@@ -387,6 +417,7 @@ class Runner(MMEngineRunner):
         step_size = self.train_dataloader.batch_size * get_world_size()
         return identity(self.cfg.to_dict(), self.param_schedulers, seed, step_size)
 
+    @master_only
     def save_checkpoint(self, out_dir: str, filename: str, *args, **kwargs) -> None:
         """Write a checkpoint; the file is complete or not there.
 
@@ -398,18 +429,12 @@ class Runner(MMEngineRunner):
             'run': self._identity(self.seed),
             'trained_with': self.model.trained_with,
         }
-        beside = Path(out_dir, f'{filename}.part')
         try:
-            super().save_checkpoint(out_dir, beside.name, *args, **kwargs)
-            if is_main_process():
-                with beside.open('rb') as file:
-                    os.fsync(file.fileno())
-                beside.replace(Path(out_dir, filename))
-        except OSError as error:
-            beside.unlink(missing_ok=True)
+            with whole(Path(out_dir, filename), synced=True) as part:
+                super().save_checkpoint(out_dir, part.name, *args, **kwargs)
+        except UserError as error:
             raise UserError(
-                f'cannot write the checkpoint {Path(out_dir, filename)} ({error}): make room, and '
-                'go on from the one before by --resume'
+                f'{error}: make room, and go on from the one before by --resume'
             ) from None
 
 
@@ -513,15 +538,19 @@ class TrainLoop(BaseLoop):
     def accumulation(self) -> int:
         """After how many iterations no gradient waits for its optimizer."""
         wrappers = self.runner.optim_wrapper.values()
-        return math.lcm(*(wrapper._accumulative_counts for wrapper in wrappers))
+        counts = math.lcm(*(wrapper._accumulative_counts for wrapper in wrappers))
+        return counts * self.runner.model.disc_step if counts > 1 else 1
 
     def check_accumulation(self, **lengths: int) -> None:
         """`UserError` for the first length, in iterations, after which gradients would be lost."""
+        disc_step = self.runner.model.disc_step
+        times = f' times disc_step={disc_step}' if disc_step > 1 else ''
         for name, length in lengths.items():
             if length % self.accumulation:
                 raise UserError(
-                    f'{name}={length} is no multiple of accumulative_counts={self.accumulation}: '
-                    'make it one, for the gradients that wait there would be lost'
+                    f'{name}={length} is no multiple of '
+                    f'accumulative_counts={self.accumulation // disc_step}{times}: make it one, '
+                    'for the gradients that wait there would be lost'
                 )
 
 

@@ -17,9 +17,9 @@ MAY_CHANGE = (
         f'train_dataloader.{key}'
         for key in (
             *('num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor', 'timeout'),
-            *('multiprocessing_context', 'dataset.data_root', 'dataset.data_prefix*'),
-            *('dataset.ann_file', 'dataset.backend_args*'),
-            *(f'dataset.pipeline.*.{key}' for key in ('mask_dir', 'mask_list_file', 'prefix')),
+            *('multiprocessing_context', 'dataset.*data_root', 'dataset.*data_prefix*'),
+            *('dataset.*ann_file', 'dataset.*backend_args*', 'batch_size'),  # see `_check_step`
+            *(f'dataset.*pipeline.*.{key}' for key in ('mask_dir', 'mask_list_file', 'prefix')),
         )
     ),
 )
@@ -43,7 +43,7 @@ def identity(configuration: dict, schedules: dict | None, seed: int, step_size: 
     """What makes a run the one that it is, in dicts, lists, numbers and strings.
 
     `schedules` are built ones, in lists by their optimizer's name; `step_size` is the number of
-    pictures of an iteration.
+    pictures of an iteration, in all its processes.
     """
     randomness = {**configuration.get('randomness', {}), 'seed': seed}
     states = {
@@ -68,6 +68,7 @@ def check_same_run(source: str, saved: dict, given: dict) -> None:
 
     `saved` and `given` are their `identity`.
     """
+    _check_step(source, saved, given)
     old, new = saved['configuration'], given['configuration']
     ends = old['train_cfg']['max_iters'], new['train_cfg']['max_iters']
     schedules = list(_differences(saved['schedules'], given['schedules'], 'param_scheduler'))
@@ -77,8 +78,6 @@ def check_same_run(source: str, saved: dict, given: dict) -> None:
     free = list(MAY_CHANGE)
     if not schedules:  # which may be written in another way
         free.append('param_scheduler*')
-    if saved['step_size'] == given['step_size']:  # twice as many processes have half the batch
-        free.append('train_dataloader.batch_size')
     fixed = (
         found
         for found in _differences(old, new)
@@ -90,6 +89,32 @@ def check_same_run(source: str, saved: dict, given: dict) -> None:
             f'{reprlib.repr(now)}; leave it as it was to go on, or start a new run from its '
             'weights by --load-from'
         )
+
+
+def _check_step(source: str, saved: dict, given: dict) -> None:
+    """Raise `UserError` where an iteration has not as many pictures.
+
+    Twice as many processes have half the batch each. The number of iterations says which pictures
+    were drawn, so that others would be left out or come again.
+    """
+    was, now = saved['step_size'], given['step_size']
+    if was == now:
+        return
+    loaders = [run['configuration']['train_dataloader'] for run in (saved, given)]
+    batches = [loader.get('batch_size', 1) for loader in loaders]
+    processes = now // batches[1]
+    batch, rest = divmod(was, processes)
+    remedy = f'set it to {batch}' if not rest else f'start a number of processes that divides {was}'
+    raise UserError(
+        f'train_dataloader.batch_size: an iteration of the run of {source} takes {was} pictures '
+        f'({_times(was // batches[0], batches[0])}), and this one {now} '
+        f'({_times(processes, batches[1])}); {remedy} to go on, or start a new run from its '
+        'weights by --load-from'
+    )
+
+
+def _times(processes: int, batch_size: int) -> str:
+    return f'{processes} process{"es" * (processes > 1)} with {batch_size}'
 
 
 def _plain(value: object) -> object:

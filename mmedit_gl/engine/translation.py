@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from textwrap import fill
 from typing import Any
 
-from mmedit_gl.errors import UserError
+from mmedit_gl.errors import BRIEF, UserError, concerns
 
 
 class Translation:
@@ -34,7 +34,9 @@ class Translation:
         for key, value in {**self.defaults.get(name, {}), **theirs}.items():
             place = f'{path}.{key}' if path else key
             if key in rules:
-                ours = merged(ours, rules[key](self, place, key, value))
+                got = BRIEF.repr(value)
+                with concerns(f'{place}: expected a value of another kind, got {got}'):
+                    ours = merged(ours, rules[key](self, place, key, value))
             elif value is not None and (path or not self._is_variable(rules, key, value)):
                 close = get_close_matches(key, rules, n=1, cutoff=0.8)
                 hint = f'did you mean {close[0]!r}?' if close else 'take it out'
@@ -109,6 +111,17 @@ def nothing(*values: Any) -> Rule:
     def rule(translation: Translation, path: str, key: str, value: Any) -> dict:
         if values:
             expect(path, value, values)
+        return {}
+
+    return rule
+
+
+def refused(hint: str) -> Rule:
+    """What has a counterpart elsewhere: `hint` says where; None is nothing."""
+
+    def rule(translation: Translation, path: str, key: str, value: Any) -> dict:
+        if value is not None:
+            raise UserError(f'{path}={value!r} has no counterpart in this project: {hint}')
         return {}
 
     return rule

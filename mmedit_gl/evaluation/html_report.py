@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from mmedit_gl.evaluation.report import HIGHER_IS_BETTER, METRICS, save_text
+from mmedit_gl.evaluation.report import HIGHER_IS_BETTER, METRICS
+from mmedit_gl.files import save_text
 
 # A plot in units of its viewBox, about the pixels of a phone.
 WIDTH, LEFT, RIGHT = 360, 38, 346

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from itertools import chain
 from pathlib import Path
 from statistics import fmean, stdev
@@ -10,6 +9,7 @@ from statistics import fmean, stdev
 import numpy as np
 
 from mmedit_gl.errors import UserError
+from mmedit_gl.files import save_text
 
 METRICS = dict(
     l1='l1 in the hole (%)',
@@ -173,34 +173,10 @@ def save_json(content: dict, path: str | Path) -> None:
     save_text(f'{{\n{lines}\n}}\n'.replace(': Infinity', ': 1e999'), path)
 
 
-def save_text(text: str, path: str | Path) -> None:
-    """Write a file that is complete or not there; `UserError` where it cannot be written."""
-    path = Path(path)
-    make_folder(path.parent)
-    beside = path.with_name(f'{path.name}.{os.getpid()}')
-    try:
-        try:
-            # A picture's name may hold bytes that are no text.
-            beside.write_text(text, encoding='utf-8', errors='replace')
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f'cannot write {path}: {error.strerror}') from None
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder and those above it; `UserError` where that cannot be."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f'cannot make the folder {path}: {error.strerror}') from None
-
-
 def read_evaluation(path: str | Path) -> dict:
     """What `tools/test.py --out` wrote; `UserError` for anything else."""
     try:
-        found = json.loads(Path(path).read_text(encoding='utf-8'))
+        found = json.loads(Path(path).read_text(encoding='utf-8-sig'))
         if not found['images'] or not found['methods']:
             raise KeyError
         if not all({'index', 'draw', 'crc32'} <= image.keys() for image in found['images']):

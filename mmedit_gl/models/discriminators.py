@@ -16,7 +16,8 @@ class MultiLayerDiscriminator(nn.Sequential):
     """Convolutions of stride 2, each twice as wide, then a fully connected layer.
 
     `(N, in_channels, H, W) -> (N, fc_out_channels)`. `fc_in_channels` is the number of values
-    that the last convolution gives: its channels times `H * W / 4 ** num_convs`.
+    that the last convolution gives: its channels times `H * W / 4 ** num_convs`. `act_cfg` is the
+    activation of the convolutions, `out_act_cfg` that of the fully connected layer, None for none.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class MultiLayerDiscriminator(nn.Sequential):
         base_channels: int = 64,
         norm_cfg: dict | None = BATCH_NORM,
         act_cfg: dict = RELU,
+        out_act_cfg: dict | None = RELU,
     ):
         widths = [min(base_channels * 2**i, max_channels) for i in range(num_convs)]
         layers = OrderedDict()
@@ -44,11 +46,10 @@ class MultiLayerDiscriminator(nn.Sequential):
                 act_cfg=act_cfg,
             )
         layers['flatten'] = nn.Flatten()
-        layers['fc'] = nn.Sequential(
-            OrderedDict(
-                linear=nn.Linear(fc_in_channels, fc_out_channels), act=MODELS.build(act_cfg)
-            )
-        )
+        fc = OrderedDict(linear=nn.Linear(fc_in_channels, fc_out_channels))
+        if out_act_cfg is not None:
+            fc['activate'] = MODELS.build(out_act_cfg)
+        layers['fc'] = nn.Sequential(fc)
         super().__init__(layers)
 
     def forward(self, x: Tensor) -> Tensor:

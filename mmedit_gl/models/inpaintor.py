@@ -35,8 +35,10 @@ class GLInpaintor(BaseModel):
 
     `train_cfg` has `iter_tc` and `iter_td`: iterations [0, iter_tc) train the generator,
     [iter_tc, iter_td) the discriminators, all later ones both; and `local_size`, an int or (height,
-    width) of the local discriminator's window in pixels. Without `disc` only the first phase can be
-    trained; `loss_mean_colour` is optional. `trained_hole` is the width in pixels of the widest
+    width) of the local discriminator's window in pixels. In the last phase only every `disc_step`th
+    step of the discriminators is followed by one of the generator; they are counted from `iter_tc`.
+    Without `disc` only the first phase can be trained; `loss_l1_valid`, of `fake_res` around the
+    hole, and `loss_mean_colour` are optional. `trained_hole` is the width in pixels of the widest
     holes that it is trained on, None for any: tools complete wider ones at a reduced scale. Raises
     `UserError` where these do not fit together.
     """
@@ -47,6 +49,7 @@ class GLInpaintor(BaseModel):
         encdec: dict,
         disc: dict | None = None,
         loss_l1_hole: dict | None = None,
+        loss_l1_valid: dict | None = None,
         loss_mean_colour: dict | None = None,
         loss_gan: dict | None = None,
         train_cfg: dict | None = None,
@@ -59,6 +62,7 @@ class GLInpaintor(BaseModel):
         self.generator = MODELS.build(encdec)
         self.disc = disc and MODELS.build(disc)
         self.loss_l1_hole = loss_l1_hole and MODELS.build(loss_l1_hole)
+        self.loss_l1_valid = loss_l1_valid and MODELS.build(loss_l1_valid)
         self.loss_mean_colour = loss_mean_colour and MODELS.build(loss_mean_colour)
         self.loss_gan = loss_gan and MODELS.build(loss_gan)
         # What the training steps call: the networks, or what wraps them in a distributed run. A
@@ -71,13 +75,22 @@ class GLInpaintor(BaseModel):
         if train_cfg:
             self._set_train_cfg(**train_cfg)
 
-    def _set_train_cfg(self, iter_tc: int, iter_td: int, local_size: int | tuple[int, int]) -> None:
-        if not 0 <= iter_tc <= iter_td:
+    def _set_train_cfg(
+        self,
+        iter_tc: int,
+        iter_td: int,
+        local_size: int | tuple[int, int],
+        disc_step: int = 1,
+    ) -> None:
+        check_count('model.train_cfg.disc_step', disc_step)
+        check_count('model.train_cfg.iter_tc', iter_tc, least=0)
+        check_count('model.train_cfg.iter_td', iter_td, least=0)
+        if iter_td < iter_tc:
             raise UserError(
-                f'model.train_cfg: expected 0 <= iter_tc <= iter_td, got iter_tc={iter_tc} and '
+                f'model.train_cfg: expected iter_tc <= iter_td, got iter_tc={iter_tc} and '
                 f'iter_td={iter_td}'
             )
-        self.iter_tc, self.iter_td = iter_tc, iter_td
+        self.iter_tc, self.iter_td, self.disc_step = iter_tc, iter_td, disc_step
         self.local_size = pair('model.train_cfg.local_size', local_size, 1)
 
     @property
@@ -96,10 +109,13 @@ class GLInpaintor(BaseModel):
     @property
     def phase(self) -> Phase:
         """The phase of the run's current iteration."""
-        iteration = MessageHub.get_current_instance().get_info('iter')
-        if iteration < self.iter_tc:
+        if self._iteration < self.iter_tc:
             return Phase.GENERATOR
-        return Phase.DISCRIMINATOR if iteration < self.iter_td else Phase.JOINT
+        return Phase.DISCRIMINATOR if self._iteration < self.iter_td else Phase.JOINT
+
+    @property
+    def _iteration(self) -> int:
+        return MessageHub.get_current_instance().get_info('iter')
 
     def train_step(self, data: dict, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         """One iteration of the current phase; gives its losses by name.
@@ -110,19 +126,20 @@ class GLInpaintor(BaseModel):
         batch = self.data_preprocessor(data, training=True)
         if self.disc is not None:
             self._add_windows(batch)
-        step = {
-            Phase.GENERATOR: self._generator_step,
-            Phase.DISCRIMINATOR: self._discriminator_step,
-            Phase.JOINT: self._joint_step,
-        }[self.phase]
-        losses = step(batch, optim_wrapper)
+        disc_steps = self._iteration - self.iter_tc + 1  # this one included
+        if self.phase is Phase.GENERATOR:
+            losses = self._generator_step(batch, optim_wrapper)
+        elif self.phase is Phase.DISCRIMINATOR or disc_steps % self.disc_step:
+            losses = self._discriminator_step(batch, optim_wrapper)
+        else:
+            losses = self._joint_step(batch, optim_wrapper)
         return {name: loss.detach() for name, loss in losses.items()}
 
     def rehearse(self, data: dict) -> None:
-        """Takes the shapes of a batch through the networks of all phases, and computes nothing.
+        """Takes the shapes of a batch through the networks and the losses of all phases.
 
-        `data` is that of `train_step`. Raises `UserError` for shapes that do not fit, and without
-        `train_cfg`.
+        No value is computed. `data` is that of `train_step`. Raises `UserError` for shapes that do
+        not fit, and without `train_cfg`.
         """
         if not hasattr(self, 'local_size'):
             raise UserError('train_cfg: expected iter_tc, iter_td and local_size to train by')
@@ -131,10 +148,12 @@ class GLInpaintor(BaseModel):
             self._add_windows(batch)
         batch |= {name: batch[name].to('meta') for name in ('gt_img', 'mask', 'masked_img')}
         fake_res = _shapes(self.generator, batch['masked_img'], batch['mask'])
-        self._hole_losses(batch, fake_res)
+        self._pixel_losses(batch, fake_res)
         if self.disc is not None:
             fake_img = composite(batch, fake_res)
-            _shapes(self.disc, fake_img, crop(fake_img, batch['windows']))
+            logit = _shapes(self.disc, fake_img, crop(fake_img, batch['windows']))
+            for is_real, is_disc in [(False, True), (True, True), (True, False)]:
+                self.loss_gan(logit, is_real, is_disc=is_disc, mask=batch['mask'])
 
     def _add_windows(self, batch: dict) -> None:
         """`windows` and `real_windows`, which the local discriminator sees of a picture."""
@@ -149,7 +168,7 @@ class GLInpaintor(BaseModel):
 
     def _generator_step(self, batch: dict, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         fake_res = self._complete(batch, optim_wrapper)
-        losses = self._hole_losses(batch, fake_res)
+        losses = self._pixel_losses(batch, fake_res)
         optim_wrapper['generator'].update_params(sum(losses.values()))
         return losses
 
@@ -167,8 +186,8 @@ class GLInpaintor(BaseModel):
 
         self.disc.requires_grad_(False)
         logit = self._judge(self.disc, fake_img, batch['windows'], optim_wrapper['generator'])
-        losses = self._hole_losses(batch, fake_res)
-        losses['loss_g_fake'] = self.loss_gan(logit, target_is_real=True)
+        losses = self._pixel_losses(batch, fake_res)
+        losses['loss_g_fake'] = self.loss_gan(logit, target_is_real=True, mask=batch['mask'])
         optim_wrapper['generator'].update_params(sum(losses.values()))
         self.disc.requires_grad_(True)
         return {**disc_losses, **losses}
@@ -179,11 +198,16 @@ class GLInpaintor(BaseModel):
         with optim_wrapper['generator'].optim_context(generator):
             return generator(batch['masked_img'], batch['mask']).to(batch['gt_img'].dtype)
 
-    def _hole_losses(self, batch: dict, fake_res: Tensor) -> dict[str, Tensor]:
-        losses = dict(loss_l1_hole=self.loss_l1_hole, loss_mean_colour=self.loss_mean_colour)
+    def _pixel_losses(self, batch: dict, fake_res: Tensor) -> dict[str, Tensor]:
+        mask = batch['mask']
+        losses = dict(
+            loss_l1_hole=(self.loss_l1_hole, mask),
+            loss_l1_valid=(self.loss_l1_valid, 1 - mask),
+            loss_mean_colour=(self.loss_mean_colour, mask),
+        )
         return {
-            name: loss(fake_res, batch['gt_img'], batch['mask'])
-            for name, loss in losses.items()
+            name: loss(fake_res, batch['gt_img'], where)
+            for name, (loss, where) in losses.items()
             if loss is not None
         }
 
@@ -207,7 +231,7 @@ class GLInpaintor(BaseModel):
             ('real_loss', batch['gt_img'], batch['real_windows'], True),
         ]:
             logit = self._judge(disc, img, windows, wrapper)
-            losses[name] = self.loss_gan(logit, target_is_real=is_real, is_disc=True)
+            losses[name] = self.loss_gan(logit, is_real, is_disc=True, mask=batch['mask'])
         wrapper.update_params(sum(losses.values()))
         return losses
 

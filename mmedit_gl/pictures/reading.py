@@ -22,7 +22,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from mmedit_gl.errors import ImageError
+from mmedit_gl.errors import ImageError, reason
+from mmedit_gl.pictures.parts import bytes_behind, without_parts
 from mmedit_gl.pictures.picture import EXIF_IFDS, Picture, upright
 
 # Of damaged EXIF, which nobody can mend; what is read is judged here.
@@ -81,6 +82,7 @@ _EXIF_TAGS = {
     ),
     *(33432, *range(40091, 40096), *EXIF_IFDS),
 }
+_MICRO_VIDEO = 0x8897  # of Xiaomi: 1 where a video follows the picture
 
 
 def read_picture(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
@@ -97,11 +99,10 @@ def read_picture(path: str | Path, max_megapixels: float = MAX_MEGAPIXELS) -> Pi
     except ImageError:
         raise
     except Exception as error:  # Pillow tells of damage by SyntaxError, TypeError and others
-        reason = getattr(error, 'strerror', None) or (
-            f'it is damaged, cut short or of a rare kind ({str(error) or type(error).__name__})'
-            ', copy or save it anew'
-        )
-        raise ImageError(f'cannot read {path}: {reason}') from None
+        why = reason(error)
+        if not getattr(error, 'strerror', None):
+            why = f'it is damaged, cut short or of a rare kind ({why}), copy or save it anew'
+        raise ImageError(f'cannot read {path}: {why}') from None
 
 
 def picture_of(
@@ -122,7 +123,7 @@ def picture_of(
         except ImageError:
             raise
         except Exception as error:  # of a file that is decoded only now
-            raise ImageError(f'cannot read {name}: {error}') from None
+            raise ImageError(f'cannot read {name}: {reason(error)}') from None
     if not isinstance(image, np.ndarray):
         raise ImageError(
             f'expected {"an" if what == "image" else "a"} {what} as a path, a PIL image or an '
@@ -168,6 +169,10 @@ def _decode(file: BinaryIO, name: str, max_megapixels: float) -> Picture:
     picture = _picture(image, name, turned=True)
     if several:
         picture.note(f'{name} holds more than one picture: the first was taken')
+    elif image.format == 'JPEG':
+        file.seek(0)
+        if count := bytes_behind(file.read()):
+            picture.note(f'{name} holds {count:,} bytes behind its picture: they were left out')
     if image.mode == 'I;16' and tags.get(262) == 0:  # Pillow does not invert 16 bits
         picture.pixels = 65535 - picture.pixels
     if image.format != 'BMP' and ';16' in layout and picture.pixels.dtype == np.uint8:
@@ -212,6 +217,11 @@ def _deepen(picture: Picture, data: bytes, layout: str) -> None:
         picture.mode = 'LA'
 
 
+# OpenCV before 4.13 has it elsewhere.
+_set_log_level = cv2.utils.logging.setLogLevel if hasattr(cv2.utils, 'logging') else cv2.setLogLevel
+_ERROR = 2
+
+
 def _deep_samples(data: bytes) -> np.ndarray | None:
     if data.startswith(b'\x89PNG'):
         # Without its metadata, for libpng prints what it dislikes about them.
@@ -222,11 +232,11 @@ def _deep_samples(data: bytes) -> np.ndarray | None:
                 chunks.append(data[at:end])
             at = end
         data = b''.join(chunks)
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # unknown TIFF tags
+    level = _set_log_level(_ERROR)  # unknown TIFF tags
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        _set_log_level(level)
 
 
 def _picture(image: Image.Image, name: str, turned: bool = False) -> Picture:
@@ -281,7 +291,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _metadata(image: Image.Image, picture: Picture, turned: bool) -> dict[str, Any]:
-    kept = {}
+    kept, parts = {}, []
     if profile := image.info.get('icc_profile'):
         kept['icc_profile'] = profile
     with suppress(KeyError, TypeError, ValueError, ArithmeticError):  # none, or no two numbers
@@ -295,22 +305,36 @@ def _metadata(image: Image.Image, picture: Picture, turned: bool) -> dict[str, A
     xmp = image.info.get('xmp') or image.info.get('XML:com.adobe.xmp')
     if isinstance(xmp, (bytes, str)):
         xmp = xmp if isinstance(xmp, bytes) else xmp.encode()
-        kept['xmp'] = re.sub(rb'(tiff:Orientation(?:="|>))[2-8]', rb'\g<1>1', xmp)
+        xmp, parts = without_parts(xmp)
+        if xmp:
+            kept['xmp'] = re.sub(rb'(tiff:Orientation(?:="|>))[2-8]', rb'\g<1>1', xmp)
     try:
-        if exif := _exif(image, turned):
-            kept['exif'] = exif
+        exif, of_exif = _exif(image, turned)
     except Exception:  # as diverse as what a damaged file may hold
         picture.note(f'the EXIF of {picture.name} is damaged: it was left out')
+    else:
+        parts += [part for part in of_exif if part not in parts]
+        if exif:
+            kept['exif'] = exif
+    if parts:
+        what = ', '.join(parts)
+        picture.note(f'{picture.name} tells of more than its picture, which was left out: {what}')
     return kept
 
 
-def _exif(image: Image.Image, turned: bool) -> bytes:
-    came, kept = image.getexif(), Image.Exif()
+def _exif(image: Image.Image, turned: bool) -> tuple[bytes, list[str]]:
+    """What is kept of the EXIF, and the parts beside the picture that the rest has told of."""
+    came, kept, parts = image.getexif(), Image.Exif(), []
     for tag in _EXIF_TAGS & set(came):
         kept[tag] = came[tag]
         if tag in EXIF_IFDS:
             kept[tag] = dict(came.get_ifd(tag))
             kept[tag].pop(ExifTags.IFD.Interop, None)  # a position in the former file
+            if kept[tag].pop(_MICRO_VIDEO, None):
+                parts.append('video')
+            if b'\xff\xd8\xff' in bytes(kept[tag].get(ExifTags.Base.MakerNote, b'')):
+                del kept[tag][ExifTags.Base.MakerNote]
+                parts.append("preview in the maker's notes")
     if turned and ExifTags.Base.Orientation in kept:
         del kept[ExifTags.Base.Orientation]
-    return kept.tobytes() if len(kept) else b''
+    return kept.tobytes() if len(kept) else b'', parts

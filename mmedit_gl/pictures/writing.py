@@ -1,7 +1,6 @@
 """Picture files, written whole or not at all."""
 
 import io
-import secrets
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,8 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
-from mmedit_gl.errors import ImageError
+from mmedit_gl.errors import ImageError, reason
+from mmedit_gl.files import check_place, whole
 from mmedit_gl.pictures.picture import EXIF_IFDS, FORMATS, Picture, upright
 
 _XMP, _ICC_PROFILE = 700, 34675
@@ -21,43 +21,31 @@ def write_picture(picture: Picture, path: str | Path, quality: int = 95) -> None
 
     All but JPEG lose nothing. What came from a JPEG goes into one quantized and turned as it
     was, anything else with `quality` (1 to 100) and colours of full resolution. Colour profile
-    and EXIF are kept; what the format cannot hold becomes a note. The file is complete or not
-    there; a process that is killed leaves a hidden one that ends in `.part`. Raises `ImageError`
-    for another suffix and where it cannot be written.
+    and EXIF are kept; what the format cannot hold becomes a note. The file is written as `whole`
+    does. Raises `ImageError` for another suffix, and `UserError` where it cannot be written.
     """
     path = Path(path)
-    check_writable(path)
+    _check_suffix(path)
     try:
         data = _encoded(picture, FORMATS[path.suffix.lower()], quality)
     except Exception as error:  # of Pillow, for a size that the format does not allow
-        raise ImageError(f'cannot write {path}: {error}; choose another format') from None
-    # A name of its own, for what a killed write leaves is in nobody's way, nor is another's write.
-    part = path.with_name(f'.{secrets.token_hex(8)}.part')
-    try:
-        with part.open('xb') as file:
-            try:
-                file.write(data)
-                file.flush()
-                part.replace(path)
-            except BaseException:
-                part.unlink()
-                raise
-    except OSError as error:
-        raise ImageError(f'cannot write {path}: {error.strerror}') from None
+        raise ImageError(f'cannot write {path}: {reason(error)}; choose another format') from None
+    with whole(path) as part:
+        part.write_bytes(data)
 
 
 def check_writable(path: Path) -> None:
-    """Raise the `ImageError` with which `write_picture` would refuse a name, before any work."""
+    """Raise the `UserError` with which `write_picture` would refuse a name, before any work."""
+    _check_suffix(path)
+    check_place(path)
+
+
+def _check_suffix(path: Path) -> None:
     if path.suffix.lower() not in FORMATS:
         raise ImageError(
             f'cannot write {path}: expected a name that ends in {", ".join(FORMATS)}, '
             f'got {path.suffix or "no such ending"}'
         )
-    try:
-        if not path.exists() and not path.parent.is_dir():
-            raise ImageError(f'cannot write {path}: there is no folder {path.parent}')
-    except OSError as error:  # of a name that is too long
-        raise ImageError(f'cannot write {path}: {error.strerror}') from None
 
 
 def _encoded(picture: Picture, target: str, quality: int) -> bytes:

@@ -33,7 +33,8 @@ def run(cfg: Config, args: argparse.Namespace, number: int = 120) -> None:
         photos = DemoPhotos(pipeline=[], split='train')
         for i, path in enumerate(paths):
             photo = read_image(photos.get_data_info(i % len(photos))['img_path'])
-            cv2.imwrite(str(path), cv2.resize(photo, PLACES_SIZE, interpolation=cv2.INTER_CUBIC))
+            photo = cv2.resize(photo, PLACES_SIZE, interpolation=cv2.INTER_CUBIC)
+            path.write_bytes(cv2.imencode('.jpg', photo)[1])
         loader = copy.deepcopy(cfg.train_dataloader)
         loader.dataset.update(data_root=folder, data_prefix=dict(img=''), ann_file='')
         loader.update(num_workers=2)

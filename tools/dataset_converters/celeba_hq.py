@@ -18,7 +18,8 @@ from mmedit_gl.datasets.preparation import (
     scan,
 )
 from mmedit_gl.datasets.progress import progress_bar
-from mmedit_gl.errors import UserError, one_sentence_errors
+from mmedit_gl.errors import UserError, one_sentence_errors, reason
+from mmedit_gl.files import make_folder, whole
 
 PARTITION, MAPPING = 'list_eval_partition.txt', 'CelebA-HQ-to-CelebA-mapping.txt'
 LISTS = ('train_list.txt', 'val_list.txt', 'test_list.txt')
@@ -69,7 +70,7 @@ def unpack(archive: Path, folder: Path) -> None:
                         f'{MAX_BYTES:,}: this is no archive of CelebA-HQ'
                     )
                 entries[name] = entry
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             size = sum(entry.file_size for entry in entries.values())
             free = shutil.disk_usage(folder).free
             if size > free:
@@ -81,7 +82,9 @@ def unpack(archive: Path, folder: Path) -> None:
                 for name, entry in progress.track(entries.items(), description='Unpacking'):
                     unpack_entry(opened, entry, folder / name)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise UserError(f'cannot unpack {archive} ({error}): is it a whole zip file?') from None
+        raise UserError(
+            f'cannot unpack {archive} ({reason(error)}): is it a whole zip file?'
+        ) from None
 
 
 def unpack_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> None:
@@ -89,13 +92,8 @@ def unpack_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -
         if path.stat().st_size != entry.file_size:
             raise UserError(f'{path} is there and another file: name another place by --out')
         return
-    beside = path.with_name(f'{path.name}.part')
-    try:
-        with archive.open(entry) as packed, beside.open('wb') as unpacked:
-            shutil.copyfileobj(packed, unpacked)
-        beside.rename(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole(path) as part, archive.open(entry) as packed, part.open('wb') as unpacked:
+        shutil.copyfileobj(packed, unpacked)
 
 
 def read_table(path: Path, line: str) -> list[tuple[str, str]]:

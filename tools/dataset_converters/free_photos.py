@@ -14,7 +14,8 @@ from urllib.request import urlopen
 from mmedit_gl.datasets.names import SUFFIXES
 from mmedit_gl.datasets.preparation import file_errors
 from mmedit_gl.datasets.progress import progress_bar
-from mmedit_gl.errors import UserError, one_sentence_errors
+from mmedit_gl.errors import UserError, one_sentence_errors, reason
+from mmedit_gl.files import check_place, make_folder, save_text, whole
 
 ADDRESS = 'https://raw.githubusercontent.com'
 TIMEOUT = 30  # seconds without an answer
@@ -82,9 +83,9 @@ def parse_args() -> argparse.Namespace:
 def read_photographs(path: Path) -> list[Photograph]:
     """Raises `UserError`, with the line, for a row that is not as `COLUMNS` says or comes twice."""
     try:
-        header, *lines = path.read_text(encoding='utf-8').removesuffix('\n').split('\n')
+        header, *lines = path.read_text(encoding='utf-8-sig').removesuffix('\n').split('\n')
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f'cannot read the list {path}: {error}') from None
+        raise UserError(f'cannot read the list {path}: {reason(error)}') from None
     if header.split('\t') != list(COLUMNS) or not lines:
         raise UserError(
             f'{path}, line 1: expected the columns {", ".join(COLUMNS)}, separated by tabs, and '
@@ -115,12 +116,11 @@ def fetch(photograph: Photograph, out: Path) -> str:
         with urlopen(photograph.url, timeout=TIMEOUT) as answer:
             content = answer.read(int(photograph.bytes) + 1)
     except (OSError, HTTPException) as error:
-        return f'no answer: {" ".join(str(error).split())}'
-    if reason := photograph.refuse(content):
-        return f'other content: {reason}'
-    beside = path.with_name(f'{path.name}.part')
-    beside.write_bytes(content)
-    beside.replace(path)
+        return f'no answer: {reason(error)}'
+    if why := photograph.refuse(content):
+        return f'other content: {why}'
+    with whole(path) as part:
+        part.write_bytes(content)
     return ''
 
 
@@ -129,12 +129,13 @@ def main() -> None:
     if args.workers < 1:
         raise UserError(f'expected --workers of at least 1, got {args.workers}')
     photographs = read_photographs(args.list)
-    args.out.mkdir(parents=True, exist_ok=True)
+    make_folder(args.out)
+    check_place(args.out / FAILED)
     with ThreadPool(args.workers) as pool, progress_bar() as progress:
         reasons = pool.imap(lambda photograph: fetch(photograph, args.out), photographs)
         reasons = list(progress.track(reasons, len(photographs), description='Fetching'))
     failed = [f'{p.url}: {reason}\n' for p, reason in zip(photographs, reasons) if reason]
-    (args.out / FAILED).write_text(''.join(failed), encoding='utf-8', newline='\n')
+    save_text(''.join(failed), args.out / FAILED)
     print(f'{args.out}: {len(photographs) - len(failed):,} of {len(photographs):,} photographs')
     if failed:
         sys.exit(f'error: {len(failed):,} not fetched: {args.out / FAILED} says why, run it again')

@@ -59,13 +59,24 @@ class Sums(Dataset):
         return torch.tensor([*map(int, cv2.sumElems(img)[:3]), img[..., 0].size]), ''
 
 
+def loading(dataset: dict | list) -> dict | list:
+    """A data set, or what is made of several, whose pipelines end when a picture is loaded."""
+    if isinstance(dataset, list):
+        return [loading(part) for part in dataset]
+    inner = {key: loading(dataset[key]) for key in ('dataset', 'datasets') if key in dataset}
+    if 'pipeline' in dataset:
+        steps = [step for step in dataset['pipeline'] if step['type'] == 'LoadImageFromFile']
+        inner['pipeline'] = steps
+    return {**dataset, **inner}
+
+
 def main() -> None:
     args = parse_args()
     if args.max_images is not None and args.max_images < 1:
         raise UserError(f'--max-images: expected at least 1, got {args.max_images}')
     cfg = load_config(args.config, args.cfg_options).train_dataloader.dataset
-    load = [step for step in cfg.pipeline if step.type == 'LoadImageFromFile']
-    pictures = DATASETS.build({**cfg, 'pipeline': load, 'test_mode': True})
+    pictures = DATASETS.build(loading(cfg))
+    pictures.test_mode = True
     indices = np.arange(len(pictures))
     if args.max_images is not None:
         indices = np.random.default_rng(0).permutation(indices)[: args.max_images]

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from mmedit_gl.datasets.packing import pack, refuse_database
-from mmedit_gl.datasets.preparation import scan
+from mmedit_gl.datasets.preparation import each_once, scan
 from mmedit_gl.errors import one_sentence_errors
 
 
@@ -24,7 +24,10 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     refuse_database(args.database, [])
-    pack(args.folder, scan(args.folder, args.ann_file), args.database)
+    names = scan(args.folder, args.ann_file)
+    if args.ann_file:
+        names = each_once(names, args.ann_file)
+    pack(args.folder, names, args.database)
 
 
 if __name__ == '__main__':

@@ -4,7 +4,14 @@ import argparse
 from pathlib import Path
 
 from mmedit_gl.datasets.names import Names, read_list
-from mmedit_gl.datasets.preparation import add_options, file_errors, find_file, link, prepare
+from mmedit_gl.datasets.preparation import (
+    add_options,
+    each_once,
+    file_errors,
+    find_file,
+    link,
+    prepare,
+)
 from mmedit_gl.errors import UserError, one_sentence_errors
 
 
@@ -41,7 +48,7 @@ def find(source: Path, folders: list[str], list_name: str, archive: str, devkit:
     list_file = find_file(list_name, source)
     if list_file is None:
         raise UserError(f'no {list_name} in {source}: unpack {devkit} of Places365 there')
-    return read_list(list_file).below(f'{folder}/')
+    return each_once(read_list(list_file), list_file).below(f'{folder}/')
 
 
 def main() -> None:

@@ -9,12 +9,16 @@ _mix = dict(
         sources=[
             dict(  # scratches, up to 8
                 mask_mode='ff',
-                mask_config=dict(num_vertices=(4, 13), brush_width=(2, 15), max_loops=9),
+                mask_config=dict(
+                    num_vertices=(4, 13), brush_width=(2, 15), max_loops=9, mirrored=True
+                ),
                 weight=0.3,
             ),
             dict(  # strokes of a brush over an object, one or two
                 mask_mode='ff',
-                mask_config=dict(num_vertices=(4, 13), brush_width=(12, 49), max_loops=3),
+                mask_config=dict(
+                    num_vertices=(4, 13), brush_width=(12, 49), max_loops=3, mirrored=True
+                ),
                 weight=0.1,
             ),
             dict(

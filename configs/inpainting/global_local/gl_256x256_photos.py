@@ -27,6 +27,7 @@
 #     10,000 more with the mean colour's loss    1,520,000 samples   0.76
 #     7,500 more with twice its weight, strokes in half of the samples, and 2,019 of the 2,403
 #     pictures                                   1,760,000 samples   0.77
+#   In these runs strokes were a little thicker, and all bent within the same range of angles.
 _base_ = [
     '../../_base_/default_runtime.py',
     '../../_base_/models/gl.py',

@@ -8,7 +8,9 @@ test_dataloader = dict(
             dict(
                 type='LoadMask',
                 mask_mode='ff',
-                mask_config=dict(num_vertices=(4, 13), brush_width=(3, 13), max_loops=5),
+                mask_config=dict(
+                    num_vertices=(4, 13), brush_width=(3, 13), max_loops=5, mirrored=True
+                ),
             ),
             dict(type='PackInputs'),
         ]
