@@ -1,4 +1,5 @@
 import itertools
+import os
 import re
 from pathlib import Path
 
@@ -183,6 +184,15 @@ def test_a_checkpoint_is_complete_or_not_there(places, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r'cannot write .*/iter_1\.pth: no space left.*: make room'):
         runner.train()
     assert not list(tmp_path.glob('*.pth*'))
+
+
+def test_every_checkpoint_is_synced(places, tmp_path, monkeypatch):
+    synced = set()
+    monkeypatch.setattr(os, 'fsync', lambda number: synced.add(os.fstat(number).st_ino))
+    train(places[0], tmp_path, **{'train_cfg.max_iters': 2})
+    saved = {path.stat().st_ino for path in tmp_path.glob('*.pth')}
+    assert len(saved) == 3  # of two iterations, and the best
+    assert saved <= synced
 
 
 @pytest.mark.parametrize('name', ['vis_image/train_samples_3.png', 'scalars.json'])

@@ -358,7 +358,7 @@ class LocalVisBackend(MMEngineLocalVisBackend):
 
     @force_init_env
     def add_config(self, config: Config, **kwargs) -> None:
-        save_text(config.dump(), self._config_save_file)
+        save_text(config.pretty_text, self._config_save_file)
 
     @force_init_env
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs) -> None:

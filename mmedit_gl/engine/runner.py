@@ -166,7 +166,7 @@ class Runner(MMEngineRunner):
             if no_lock:
                 self.logger.warning(f'{self.work_dir} cannot be locked against others: {no_lock}')
             self._check_work_dir()
-            if is_main_process():
+            if is_main_process() and not no_lock:
                 remove_left(Path(self.work_dir))
             networks = self.model.parallel
             try:
