@@ -173,7 +173,7 @@ def test_a_folder_that_holds_something_is_refused_and_an_empty_one_is_filled(mak
     assert {path: path.read_bytes() for path in (tmp_path / 'set').iterdir()} == before
     (tmp_path / 'file').write_text('mine')
     assert make('file')[1].startswith('error: file is there')
-    assert make('file/set')[1] == f'error: cannot make the folder {tmp_path}/file: File exists'
+    assert make('file/set')[1] == 'error: cannot make the folder file/set: Not a directory'
     assert (tmp_path / 'file').read_text() == 'mine'
     assert sorted(path.name for path in tmp_path.iterdir()) == ['file', 'set']
 
