@@ -394,7 +394,7 @@ def test_the_log_may_be_rarer_than_checkpoints_and_none_has_a_broken_loss(
 
 def test_weights_that_are_not_finite_are_not_saved(short, tmp_path):
     options = {
-        'optim_wrapper.generator.optimizer.lr': float('inf'),
+        'optim_wrapper.generator.optimizer.lr': 1e300,
         'default_hooks.checkpoint.interval': 1,
     }
     with pytest.raises(UserError, match=r'generator.\S+ is not finite after iteration 0: nothing'):
